@@ -1,0 +1,327 @@
+"""The policy: a language model with a PPO adapter, its frozen reference, and a value head.
+
+    policy    = base model + SFT adapter (merged, frozen) + a fresh LoRA adapter (trained by PPO)
+    reference = the same weights with the PPO adapter switched off; no second copy of the model
+
+so that KL(policy || reference) is exactly 0 before the first update. The labs hand a PEFT model to the trainer, which
+then disables *every* adapter for the reference: it becomes the plain base model, and their KL starts at 25.
+
+Two families share one interface: encoder-decoder (T5; queries are padded on the right) and decoder-only (Llama, GPT-2;
+queries are padded on the left, so that every response starts in the same column).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+
+from labhelpers.adapters import fold_adapters, read_adapter
+from labhelpers.errors import ModelError, TrainingError
+
+VALUE_HEAD_FILE = "value_head.safetensors"
+
+
+@dataclass
+class DecodingState:
+    """What a policy remembers between two tokens: the key-value cache and the masks that go with it."""
+
+    cache: Any
+    query_mask: Tensor  # [B, Q]
+    encoded: Tensor | None = None  # [B, Q, d], encoder-decoder only
+    attention_mask: Tensor | None = None  # [B, Q + t], decoder-only: grows with every token
+
+    def select(self, rows: Tensor) -> DecodingState:
+        """Keeps the given rows: finished responses need no more computing."""
+        caches = [self.cache]
+        if isinstance(self.cache, EncoderDecoderCache):
+            caches = [self.cache.self_attention_cache, self.cache.cross_attention_cache]
+        for cache in caches:
+            cache.batch_select_indices(rows)
+        pick = lambda t: None if t is None else t[rows]  # noqa: E731
+        return DecodingState(self.cache, self.query_mask[rows], pick(self.encoded), pick(self.attention_mask))
+
+
+class Policy(nn.Module):
+    """A language model that acts (`logits`), judges its own prospects (`values`) and remembers where it came from.
+
+    Made by `load_policy` or `make_policy`. `model` is the peft model, `value_head` a Linear(d, 1) on the last (decoder)
+    hidden state, zero-initialised, in float32 (float64 for a float64 model) and outside the adapters: peft leaves a
+    head in `modules_to_save` active when adapters are disabled, which would corrupt the reference.
+    """
+
+    def __init__(self, model: PeftModel, sft: dict[str, Any] | None = None):
+        super().__init__()
+        self.model = model
+        self.sft = sft  # the merged SFT adapter's tensors and scaling, needed again when saving
+        self.is_encoder_decoder = bool(self.base.config.is_encoder_decoder)
+        hidden_size = self.base.get_output_embeddings().weight.shape[1]
+        head_dtype = torch.float64 if self.dtype == torch.float64 else torch.float32
+        self.value_head = nn.Linear(hidden_size, 1, dtype=head_dtype, device=self.device)
+        nn.init.zeros_(self.value_head.weight)
+        nn.init.zeros_(self.value_head.bias)
+
+    @property
+    def base(self) -> PreTrainedModel:
+        """The transformers model inside the peft model (with the LoRA layers in it)."""
+        return self.model.get_base_model()
+
+    @property
+    def device(self) -> torch.device:
+        return self.base.get_output_embeddings().weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.base.get_output_embeddings().weight.dtype
+
+    @property
+    def padding_side(self) -> str:
+        """The side on which queries are padded: "right" for encoder-decoder, "left" for decoder-only models."""
+        return "right" if self.is_encoder_decoder else "left"
+
+    @contextmanager
+    def reference(self) -> Iterator[None]:
+        """Inside this context the model *is* the reference: only the PPO adapter is off, SFT stays merged."""
+        with self.model.disable_adapter():
+            yield
+
+    def trainable_parameters(self) -> tuple[int, int]:
+        """(trainable, all) parameters, the value head included: the lab's 3,539,713 of 251,117,569."""
+        sizes = [(p.numel(), p.requires_grad) for p in self.parameters()]
+        return sum(n for n, trained in sizes if trained), sum(n for n, _ in sizes)
+
+    # -- one pass over complete responses ------------------------------------------------------------------------
+
+    def hidden_states(self, queries: Tensor, query_mask: Tensor, responses: Tensor, mask: Tensor) -> Tensor:
+        """The hidden states that predict the response tokens.
+
+        `queries, query_mask [B, Q]`, `responses, mask [B, T]` -> `[B, T, d]`: position t has seen the query and the
+        responses before t, not token t itself.
+        """
+        if self.is_encoder_decoder:
+            encoded = self.base.get_encoder()(input_ids=queries, attention_mask=query_mask).last_hidden_state
+            start = torch.full_like(responses[:, :1], self.base.config.decoder_start_token_id)
+            inputs = torch.cat([start, responses[:, :-1]], 1)
+            # No decoder mask: the padding stands on the right, where a causal decoder never looks back from.
+            return self.base.get_decoder()(
+                input_ids=inputs, encoder_hidden_states=encoded, encoder_attention_mask=query_mask, use_cache=False
+            ).last_hidden_state
+        tokens = torch.cat([queries, responses[:, :-1]], 1)
+        attention = torch.cat([query_mask, mask[:, :-1].to(query_mask)], 1)
+        hidden = self.base.get_decoder()(
+            input_ids=tokens, attention_mask=attention, position_ids=_positions(attention), use_cache=False
+        ).last_hidden_state
+        return hidden[:, queries.shape[1] - 1 :]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """`[…, d]` -> `[…, V]`, in float32 or better. T5 1.0 scales its hidden states first, FLAN-T5 does not."""
+        if getattr(self.base.config, "scale_decoder_outputs", False):
+            hidden = hidden * self.base.config.d_model**-0.5
+        logits = self.base.get_output_embeddings()(hidden)
+        return logits if logits.dtype == torch.float64 else logits.float()
+
+    def values(self, hidden: Tensor) -> Tensor:
+        """`[…, d]` -> `[…]`: the value head's estimate of the return from here on."""
+        return self.value_head(hidden.to(self.value_head.weight.dtype)).squeeze(-1)
+
+    def forward(self, queries: Tensor, query_mask: Tensor, responses: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Teacher-forced log-probabilities and values of given responses: `(logprobs[B, T], values[B, T])`.
+
+        Both are 0 outside the mask. The vocabulary is computed for response tokens only, and the chosen token is
+        gathered before the log-softmax: log p(a) = logit_a - logsumexp(logits).
+        """
+        hidden = self.hidden_states(queries, query_mask, responses, mask)
+        keep = mask.bool()
+        chosen = hidden[keep]
+        taken = token_logprobs(self.logits(chosen), responses[keep])
+        logprobs = torch.zeros(mask.shape, dtype=taken.dtype, device=taken.device).masked_scatter(keep, taken)
+        values = self.values(chosen)
+        return logprobs, torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(keep, values)
+
+    # -- one token after another ---------------------------------------------------------------------------------
+
+    def start(self, queries: Tensor, query_mask: Tensor) -> tuple[Tensor, DecodingState]:
+        """Reads the queries: `[B, Q]` -> the hidden state `[B, d]` that predicts the first token, and the state."""
+        if self.is_encoder_decoder:
+            encoded = self.base.get_encoder()(input_ids=queries, attention_mask=query_mask).last_hidden_state
+            cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+            state = DecodingState(cache, query_mask, encoded=encoded)
+            first = torch.full_like(queries[:, 0], self.base.config.decoder_start_token_id)
+            return self.advance(first, state), state
+        cache = DynamicCache()
+        output = self.base.get_decoder()(
+            input_ids=queries, attention_mask=query_mask, position_ids=_positions(query_mask),
+            past_key_values=cache, use_cache=True,
+        )  # fmt: skip
+        return output.last_hidden_state[:, -1], DecodingState(cache, query_mask, attention_mask=query_mask)
+
+    def advance(self, tokens: Tensor, state: DecodingState) -> Tensor:
+        """Appends one token per row (`[B]`) and returns the hidden state `[B, d]` that predicts the next."""
+        if self.is_encoder_decoder:
+            output = self.base.get_decoder()(
+                input_ids=tokens[:, None], encoder_hidden_states=state.encoded,
+                encoder_attention_mask=state.query_mask, past_key_values=state.cache, use_cache=True,
+            )  # fmt: skip
+            return output.last_hidden_state[:, -1]
+        state.attention_mask = torch.cat([state.attention_mask, torch.ones_like(state.attention_mask[:, :1])], 1)
+        output = self.base.get_decoder()(
+            input_ids=tokens[:, None], attention_mask=state.attention_mask,
+            position_ids=_positions(state.attention_mask)[:, -1:], past_key_values=state.cache, use_cache=True,
+        )  # fmt: skip
+        return output.last_hidden_state[:, -1]
+
+    # -- keeping -------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> None:
+        """Writes a standard peft adapter *relative to the bare base* (SFT and PPO folded together) and the value head.
+
+        `PeftModel.from_pretrained(bare_base, folder)` gives this policy. Saving the PPO adapter alone would load just
+        as silently and be wrong: it was trained on base + SFT.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        fold_adapters(self.model, self.sft, folder)
+        head = {name: t.detach().cpu().contiguous() for name, t in self.value_head.state_dict().items()}
+        save_file(head, folder / VALUE_HEAD_FILE)
+
+    def load_value_head(self, folder: str | Path) -> None:
+        """Loads what `save` wrote beside the adapter. Raises ModelError when there is none."""
+        file = Path(folder) / VALUE_HEAD_FILE
+        if not file.is_file():
+            raise ModelError(f"{folder} holds no {VALUE_HEAD_FILE}: it was not written by Policy.save.")
+        self.value_head.load_state_dict(load_file(file))
+
+
+def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
+    """log p(token): `logits[N, V]`, `tokens[N]` -> `[N]`."""
+    return logits.gather(-1, tokens[:, None]).squeeze(-1) - logits.logsumexp(-1)
+
+
+def _positions(attention_mask: Tensor) -> Tensor:
+    """Position of every token when the padding does not count (`[B, L]`)."""
+    return (attention_mask.cumsum(-1) - 1).clamp(min=0)
+
+
+def load_base(location: str, dtype: torch.dtype | None = None, device: str = "cpu") -> PreTrainedModel:
+    """Loads a base model of either family by what its config says, in eval mode; safetensors only.
+
+    Raises ModelError when the location holds no such model.
+    """
+    try:
+        config = AutoConfig.from_pretrained(location)
+        family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        model = family.from_pretrained(location, dtype=dtype or "auto", use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"no language model could be loaded from {str(location)!r}: {str(error).splitlines()[0]} "
+            "Give a local folder with config.json and model.safetensors, or a Hub id while online; "
+            "the tiny profile needs neither."
+        ) from error
+    return model.to(device).eval()
+
+
+def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
+    """Loads a tokenizer. Raises ModelError when there is none or it has no end-of-sequence token."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(location)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"no tokenizer could be loaded from {str(location)!r}: {error}") from error
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"the tokenizer in {str(location)!r} has no end-of-sequence token, so no response could end.")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def make_policy(
+    base: PreTrainedModel,
+    sft_adapter: str | Path | None = None,
+    lora_r: int = 8,
+    lora_alpha: int = 16,
+    lora_dropout: float = 0.0,
+    target_modules: list[str] | None = None,
+    seed: int = 0,
+) -> Policy:
+    """Base model -> SFT merged in -> fresh PPO adapter -> value head.
+
+    The merge happens in the base's own dtype, or in float32 if that is a half precision. The new adapter's A matrices
+    are drawn from `seed` by numpy, whose numbers are the same on every machine (torch.normal_'s are not), and its B
+    matrices are 0: policy and reference start equal.
+    """
+    sft = None
+    if sft_adapter is not None:
+        sft = read_adapter(sft_adapter)
+        half = base.dtype if base.dtype in (torch.float16, torch.bfloat16) else None
+        if half:
+            base = base.float()
+        base = PeftModel.from_pretrained(base, str(sft_adapter)).merge_and_unload()
+        if half:
+            base = base.to(half)
+    encoder_decoder = base.config.is_encoder_decoder
+    if target_modules is None:
+        target_modules = ["q", "v"] if encoder_decoder else default_targets(base)
+    config = LoraConfig(
+        r=lora_r,
+        lora_alpha=lora_alpha,
+        lora_dropout=lora_dropout,
+        target_modules=target_modules,
+        bias="none",
+        task_type=TaskType.SEQ_2_SEQ_LM if encoder_decoder else TaskType.CAUSAL_LM,
+    )
+    model = get_peft_model(base, config)
+    init_adapter(model, seed)
+    return Policy(model, sft).eval()
+
+
+def default_targets(base: PreTrainedModel) -> list[str]:
+    """The query and value projections of a decoder-only model, whatever its family calls them."""
+    names = {name.rsplit(".", 1)[-1] for name, _ in base.named_modules()}
+    for candidates in (["q_proj", "v_proj"], ["c_attn"], ["query_key_value"], ["q", "v"]):
+        if set(candidates) <= names:
+            return candidates
+    raise ModelError(f"no known attention projections in {type(base).__name__}: name them as target_modules.")
+
+
+def init_adapter(model: PeftModel, seed: int) -> None:
+    """LoRA's usual start (A uniform as nn.Linear's weights, B zero), from numpy's generator, rounded to float32."""
+    generator = np.random.default_rng([seed, 0x10FA])
+    for name, parameter in sorted(model.named_parameters()):
+        if ".lora_A." in name:
+            bound = parameter.shape[1] ** -0.5
+            start = generator.uniform(-bound, bound, size=tuple(parameter.shape)).astype(np.float32)
+            parameter.data.copy_(torch.from_numpy(start))
+        elif ".lora_B." in name:
+            parameter.data.zero_()
+
+
+def load_policy(
+    policy_model: str,
+    sft_adapter: str | Path | None = None,
+    dtype: torch.dtype | None = None,
+    device: str = "cpu",
+    **options: Any,
+) -> tuple[Policy, PreTrainedTokenizerBase]:
+    """`load_base` + `load_tokenizer` + `make_policy`, with the tokenizer padding on the policy's side."""
+    policy = make_policy(load_base(policy_model, dtype, device), sft_adapter, **options)
+    tokenizer = load_tokenizer(policy_model)
+    tokenizer.padding_side = policy.padding_side
+    if tokenizer.eos_token_id >= policy.base.config.vocab_size:
+        raise TrainingError("the tokenizer's end-of-sequence id lies outside the model's vocabulary.")
+    return policy, tokenizer

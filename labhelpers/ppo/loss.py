@@ -1,0 +1,205 @@
+"""The arithmetic of PPO for language models: token rewards, advantages, the clipped losses, the KL controller.
+
+Everything here works on `[B, T]` tensors (B responses, T tokens) and a `mask` that is 1 on response tokens up to and
+including end-of-sequence. What stands outside the mask never influences a result.
+
+Sources: Schulman et al. 2017, "Proximal policy optimization algorithms" (the clip); Schulman et al. 2016,
+"High-dimensional continuous control using generalized advantage estimation" (GAE); Ziegler et al. 2019, "Fine-tuning
+language models from human preferences" (KL penalty and its controller). The numbers agree with trl 0.11.4, the last
+classic release, except that whitened rewards are masked again (there, padding leaked into the advantages).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from labhelpers.errors import TrainingError
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `x[B, T]` over the positions where `mask` is 1: a scalar."""
+    return torch.where(mask.bool(), x, 0).sum() / mask.sum()
+
+
+def masked_var(x: Tensor, mask: Tensor) -> Tensor:
+    """Unbiased variance of `x[B, T]` over the mask: a scalar. One position alone has no variance: 0."""
+    n = mask.sum()
+    squares = torch.where(mask.bool(), x - masked_mean(x, mask), 0).square().sum()
+    return squares / (n - 1).clamp(min=1)
+
+
+def whiten(x: Tensor, mask: Tensor, shift_mean: bool = True) -> Tensor:
+    """Scales `x[B, T]` to unit variance over the mask (and mean 0, if `shift_mean`); 0 outside it."""
+    mean = masked_mean(x, mask)
+    white = (x - mean) * torch.rsqrt(masked_var(x, mask) + 1e-8)
+    return torch.where(mask.bool(), white if shift_mean else white + mean, 0)
+
+
+def check_shapes(**tensors: Tensor) -> None:
+    """Raises TrainingError unless all tensors have the same shape; the message names each."""
+    if len({t.shape for t in tensors.values()}) > 1:
+        shapes = ", ".join(f"{name} {tuple(t.shape)}" for name, t in tensors.items())
+        raise TrainingError(f"these must have one shape [B, T]: {shapes}.")
+
+
+def token_kl(logprobs: Tensor, ref_logprobs: Tensor, kl_penalty: str = "kl") -> Tensor:
+    """How far each token is from the reference, `[B, T]`, from the log-ratio d = log pi - log pi_ref.
+
+    "kl" is d itself (its sum over a response estimates the KL divergence without bias, but can be negative), "abs" |d|,
+    "mse" d²/2.
+    """
+    log_ratio = logprobs - ref_logprobs
+    if kl_penalty == "kl":
+        return log_ratio
+    if kl_penalty == "abs":
+        return log_ratio.abs()
+    if kl_penalty == "mse":
+        return 0.5 * log_ratio.square()
+    raise TrainingError(f"kl_penalty is {kl_penalty!r}; it must be 'kl', 'abs' or 'mse'.")
+
+
+def token_rewards(
+    scores: Tensor, logprobs: Tensor, ref_logprobs: Tensor, mask: Tensor, kl_coef: float, kl_penalty: str = "kl"
+) -> tuple[Tensor, Tensor]:
+    """The reward of every token: minus `kl_coef` times its KL, and on the last token of the response the score too.
+
+    `scores[B]`, the rest `[B, T]` -> `(rewards[B, T], token_kl[B, T])`, both 0 outside the mask. Ziegler et al. 2019,
+    equation 2. Raises TrainingError for shapes that do not fit and for a response without any token.
+    """
+    check_shapes(logprobs=logprobs, ref_logprobs=ref_logprobs, mask=mask)
+    if scores.shape != mask.shape[:1]:
+        raise TrainingError(f"scores has shape {tuple(scores.shape)}; one per response is needed: [{mask.shape[0]}].")
+    if not bool((mask.sum(-1) > 0).all()):
+        raise TrainingError("a response has no token at all (its mask row is 0): it cannot carry a reward.")
+    kl = torch.where(mask.bool(), token_kl(logprobs, ref_logprobs, kl_penalty), 0)
+    rewards = -kl_coef * kl
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    last = torch.where(mask.bool(), positions, -1).amax(-1)
+    rows = torch.arange(mask.shape[0], device=mask.device)
+    rewards[rows, last] = rewards[rows, last] + scores.to(rewards)
+    return rewards, kl
+
+
+def gae(
+    values: Tensor, rewards: Tensor, mask: Tensor, gamma: float = 1.0, lam: float = 0.95, whiten_rewards: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Generalised advantage estimation: `values, rewards, mask [B, T]` -> `(advantages, returns)`, both `[B, T]`.
+
+    delta_t = r_t + gamma V_{t+1} - V_t,  A_t = delta_t + gamma lam A_{t+1}  (Schulman et al. 2016, equations 11 and 16);
+    V is 0 after the last token. Returns are A + V; advantages are then whitened over the mask, so their mean is 0 *by
+    construction* (the lab asks to maximise it).
+    """
+    check_shapes(values=values, rewards=rewards, mask=mask)
+    keep = mask.bool()
+    values = torch.where(keep, values, 0)
+    rewards = whiten(rewards, mask, shift_mean=False) if whiten_rewards else torch.where(keep, rewards, 0)
+    advantages = torch.zeros_like(values)
+    next_advantage = torch.zeros_like(values[:, 0])
+    next_value = torch.zeros_like(values[:, 0])
+    for t in reversed(range(values.shape[1])):
+        delta = rewards[:, t] + gamma * next_value - values[:, t]
+        next_advantage = delta + gamma * lam * next_advantage
+        advantages[:, t] = next_advantage
+        next_value = values[:, t]
+    returns = torch.where(keep, advantages + values, 0)
+    return whiten(advantages, mask), returns
+
+
+@dataclass
+class PPOLosses:
+    """`policy` and `value` (before `vf_coef`), their weighted sum `total` (scalars), and `stats`, the diagnostics."""
+
+    policy: Tensor
+    value: Tensor
+    total: Tensor
+    stats: dict[str, Tensor] = field(default_factory=dict)
+
+
+def ppo_losses(
+    new_logprobs: Tensor,
+    old_logprobs: Tensor,
+    new_values: Tensor,
+    old_values: Tensor,
+    advantages: Tensor,
+    returns: Tensor,
+    mask: Tensor,
+    cliprange: float = 0.2,
+    cliprange_value: float = 0.2,
+    vf_coef: float = 0.1,
+    n_tokens: int | Tensor | None = None,
+) -> PPOLosses:
+    """The clipped surrogate loss and the clipped value loss, averaged over the mask; all tensors `[B, T]`.
+
+    L_policy = mean max(-A rho, -A clip(rho, 1-eps, 1+eps)),  rho = exp(new - old)   (Schulman et al. 2017, equation 7)
+    L_value  = 1/2 mean max((V - R)², (clip(V, V_old ± eps) - R)²)
+
+    When `[B, T]` is one micro-batch of a larger mini-batch, `n_tokens` is the number of tokens of the whole: the losses
+    of the parts then add up to the loss of the whole. Diagnostics are those of the tensors given.
+    """
+    check_shapes(
+        new_logprobs=new_logprobs, old_logprobs=old_logprobs, new_values=new_values, old_values=old_values,
+        advantages=advantages, returns=returns, mask=mask,
+    )  # fmt: skip
+    keep = mask.bool()
+    share = 1.0 if n_tokens is None else mask.sum() / n_tokens
+    # 0 outside the mask *before* exp: an inf there would turn into NaN in the gradient even when multiplied by 0.
+    log_ratio = torch.where(keep, new_logprobs - old_logprobs, 0)
+    ratio = log_ratio.exp()
+    unclipped = -advantages * ratio
+    clipped = -advantages * ratio.clamp(1.0 - cliprange, 1.0 + cliprange)
+    policy = masked_mean(torch.maximum(unclipped, clipped), mask)
+
+    near = torch.minimum(torch.maximum(new_values, old_values - cliprange_value), old_values + cliprange_value)
+    error, error_clipped = (new_values - returns).square(), (near - returns).square()
+    value = 0.5 * masked_mean(torch.maximum(error, error_clipped), mask)
+
+    policy, value = policy * share, value * share
+    with torch.no_grad():
+        returns_var = masked_var(returns, mask)
+        stats = {
+            "loss/policy": policy.detach(),
+            "loss/value": value.detach(),
+            "loss/total": (policy + vf_coef * value).detach(),
+            "policy/approxkl": 0.5 * masked_mean(log_ratio.square(), mask),
+            "policy/policykl": masked_mean(-log_ratio, mask),
+            "policy/clipfrac": masked_mean((clipped > unclipped).to(ratio), mask),
+            "policy/ratio_max": torch.where(keep, ratio, 0).amax(),
+            "policy/advantages_mean": masked_mean(advantages, mask),
+            "returns/mean": masked_mean(returns, mask),
+            "returns/var": returns_var,
+            "val/vpred": masked_mean(new_values, mask),
+            "val/error": masked_mean(error, mask),
+            "val/clipfrac": masked_mean((error_clipped > error).to(ratio), mask),
+            "val/mean": masked_mean(old_values, mask),
+            "val/var": masked_var(old_values, mask),
+            # 1 = the values explain the returns, 0 = no better than their mean, negative = worse.
+            "val/var_explained": 1 - masked_var(returns - new_values, mask) / returns_var.clamp(min=1e-12),
+        }
+    return PPOLosses(policy, value, policy + vf_coef * value, stats)
+
+
+class AdaptiveKLController:
+    """Raises the KL coefficient when KL is above `target`, lowers it when below (Ziegler et al. 2019, section 2.2).
+
+    value <- value (1 + clip(kl / target - 1, -0.2, 0.2) n_steps / horizon), where `n_steps` counts responses.
+    """
+
+    def __init__(self, init_kl_coef: float = 0.2, target: float = 6.0, horizon: int = 10000):
+        self.value, self.target, self.horizon = init_kl_coef, target, horizon
+
+    def update(self, kl: float, n_steps: int) -> None:
+        error = min(max(kl / self.target - 1, -0.2), 0.2)
+        self.value *= 1 + error * n_steps / self.horizon
+
+
+class FixedKLController:
+    """A KL coefficient that stays what it is."""
+
+    def __init__(self, kl_coef: float):
+        self.value = kl_coef
+
+    def update(self, kl: float, n_steps: int) -> None:
+        """Does nothing: there to be used in place of the adaptive one."""

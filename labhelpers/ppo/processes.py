@@ -1,0 +1,51 @@
+"""Several processes as one: each holds a share of the batch, and all take the same step (through accelerate)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+
+
+class Processes:
+    """The few collective operations PPO needs. With one process (or no accelerator) each is a no-op."""
+
+    def __init__(self, accelerator: Accelerator | None = None):
+        self.accelerator = accelerator
+        self.count = accelerator.num_processes if accelerator else 1
+        self.rank = accelerator.process_index if accelerator else 0
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def share(self, n: int) -> range:
+        """The rows of a batch of n that belong to this process: contiguous, in rank order."""
+        return range(self.rank * n // self.count, (self.rank + 1) * n // self.count)
+
+    def gather(self, x: Tensor) -> Tensor:
+        """Stacks every process's `[b, …]` in rank order, padding the second dimension with 0 where they differ."""
+        if self.count == 1:
+            return x
+        parts = [part.to(x.device) for part in gather_object([x.detach().cpu()])]
+        if x.dim() > 1:
+            width = max(part.shape[1] for part in parts)
+            parts = [nn.functional.pad(part, (0, width - part.shape[1])) for part in parts]
+        return torch.cat(parts)
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Adds up the gradients of all processes: losses are normalised by the whole mini-batch's tokens already."""
+        if self.count == 1:
+            return
+        parameters = [p for p in parameters if p.requires_grad]
+        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten().double() for p in parameters])
+        flat = self.accelerator.reduce(flat, reduction="sum")
+        for p, grad in zip(parameters, flat.split([p.numel() for p in parameters])):
+            p.grad = grad.view_as(p).to(p.dtype)
+
+    def wait(self) -> None:
+        if self.count > 1:
+            self.accelerator.wait_for_everyone()

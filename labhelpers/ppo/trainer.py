@@ -1,0 +1,474 @@
+"""The PPO loop's trainer: `generate` -> (your reward) -> `step`, with the names the labs use.
+
+    for batch in itertools.islice(trainer.dataloader, ppo_steps):
+        rollout = trainer.generate(batch["query"], max_new_tokens=48)
+        scores = reward.score(batch["query"], rollout.texts)
+        stats = trainer.step(rollout, scores)
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from datasets import Dataset
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from labhelpers.errors import ArtifactError, TrainingError
+from labhelpers.policy import Policy
+from labhelpers.ppo.loss import (
+    AdaptiveKLController,
+    FixedKLController,
+    gae,
+    masked_mean,
+    masked_var,
+    ppo_losses,
+    token_rewards,
+)
+from labhelpers.ppo.processes import Processes
+from labhelpers.ppo.rollout import Rollout, generate
+from labhelpers.sampling import permutation
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """What a PPO run does. One step = one rollout of `batch_size` responses, then `ppo_epochs` passes over it in
+    mini-batches of `mini_batch_size` (one optimizer update each), computed `micro_batch_size` rows at a time."""
+
+    batch_size: int = 16
+    mini_batch_size: int = 4
+    micro_batch_size: int | None = None  # None: the whole mini-batch at once; changes memory, not the result
+    ppo_epochs: int = 1
+    learning_rate: float = 1.41e-5
+    value_learning_rate: float | None = None  # None: the same as learning_rate
+    lr_schedule: str = "constant"  # or "linear", "cosine": down to 0 at total_steps
+    total_steps: int | None = None
+    max_grad_norm: float | None = 1.0
+    kl_coef: float = 0.2
+    kl_penalty: str = "kl"  # or "abs", "mse"
+    adaptive_kl: bool = False
+    target: float = 6.0  # the KL per response that the adaptive controller aims at
+    horizon: int = 10000
+    gamma: float = 1.0
+    lam: float = 0.95
+    whiten_rewards: bool = False
+    cliprange: float = 0.2
+    cliprange_value: float = 0.2
+    vf_coef: float = 0.1
+    target_kl: float | None = None  # stop a step's updates once approxkl exceeds this
+    ratio_threshold: float = 10.0  # skip an update whose mean ratio exceeds this
+    scale_scores: bool = False  # divide scores by their running standard deviation
+    center_scores: bool = False  # subtract their running mean first
+    score_clip: float | None = None  # then clip to ± this
+    missing_eos_penalty: float | None = None  # subtracted from the score of a response that never ended
+    dropout: bool = False  # the model's and LoRA's dropout during updates; never during rollouts
+    keep_logprobs: bool | None = None  # use the rollout's log-probabilities; None: only in float64 (see `step`)
+    forward_batch_size: int | None = None  # rows per no-gradient pass; None: mini_batch_size
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "mini_batch_size", "ppo_epochs"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"PPOConfig.{name} is {getattr(self, name)}; it must be at least 1.")
+        if self.batch_size % self.mini_batch_size:
+            raise TrainingError(
+                f"batch_size {self.batch_size} is not a multiple of mini_batch_size {self.mini_batch_size}."
+            )
+        if self.lr_schedule not in ("constant", "linear", "cosine"):
+            raise TrainingError(f"lr_schedule is {self.lr_schedule!r}; it must be 'constant', 'linear' or 'cosine'.")
+        if self.lr_schedule != "constant" and not self.total_steps:
+            raise TrainingError(f"lr_schedule {self.lr_schedule!r} needs total_steps.")
+        if self.kl_penalty not in ("kl", "abs", "mse"):
+            raise TrainingError(f"kl_penalty is {self.kl_penalty!r}; it must be 'kl', 'abs' or 'mse'.")
+
+
+class Batches:
+    """Iterates for ever over a dataset in batches, `{column: [values]}`, shuffled anew each epoch from the seed.
+
+    It starts at the trainer's current step, so a resumed run goes on with the batch that the stopped one would have
+    had. With several processes each gets its share of the batch.
+    """
+
+    def __init__(self, trainer: PPOTrainer, dataset: Dataset):
+        self.trainer, self.dataset = trainer, dataset
+        self.per_epoch = len(dataset) // trainer.config.batch_size
+        if self.per_epoch == 0:
+            raise TrainingError(f"{len(dataset)} queries are fewer than one batch of {trainer.config.batch_size}.")
+
+    def __len__(self) -> int:
+        """Batches per epoch; an incomplete last batch is left out."""
+        return self.per_epoch
+
+    def __iter__(self) -> Iterator[dict[str, list]]:
+        config, step = self.trainer.config, self.trainer.steps_done
+        while True:
+            epoch, place = divmod(step, self.per_epoch)
+            order = permutation(config.seed, -1 - epoch, len(self.dataset))
+            rows = order[place * config.batch_size : (place + 1) * config.batch_size].tolist()
+            yield self.dataset[[rows[i] for i in self.trainer.processes.share(config.batch_size)]]
+            step += 1
+
+
+class PPOTrainer:
+    """Trains a policy with PPO. See the module's docstring for the loop, `PPOConfig` for the settings."""
+
+    def __init__(
+        self,
+        config: PPOConfig,
+        policy: Policy,
+        tokenizer: PreTrainedTokenizerBase,
+        dataset: Dataset | None = None,
+        accelerator: Accelerator | None = None,
+    ):
+        if tokenizer.eos_token_id is None:
+            raise TrainingError("the tokenizer has no end-of-sequence token: no response could ever end.")
+        self.config, self.policy, self.tokenizer = config, policy, tokenizer
+        self.processes = Processes(accelerator)
+        self.dataloader = None if dataset is None else Batches(self, dataset)
+        head = list(policy.value_head.parameters())
+        adapter = [p for p in policy.model.parameters() if p.requires_grad]
+        self.parameters = adapter + head
+        self.optimizer = torch.optim.Adam(
+            [
+                {"params": adapter, "base_lr": config.learning_rate},
+                {"params": head, "base_lr": config.value_learning_rate or config.learning_rate},
+            ],
+            lr=config.learning_rate,
+        )
+        self.kl_controller = (
+            AdaptiveKLController(config.kl_coef, config.target, config.horizon)
+            if config.adaptive_kl
+            else FixedKLController(config.kl_coef)
+        )
+        self.steps_done = 0
+        self.history: list[dict[str, float]] = []
+        self._score_moments = [0, 0.0, 0.0]  # count, mean, sum of squared deviations
+        self._clock = {"generate": 0.0, "generated_at": None}
+
+    # -- 1. rollout ----------------------------------------------------------------------------------------------
+
+    def generate(
+        self,
+        queries: Sequence[str] | Sequence[Tensor],
+        max_new_tokens: int | Sequence[int] = 64,
+        **sampling: Any,
+    ) -> Rollout:
+        """Samples one response per query from the policy; see `labhelpers.ppo.rollout.generate`."""
+        started = time.perf_counter()
+        rows = [self.processes.share(self.config.batch_size).start + i for i in range(len(queries))]
+        options = {"seed": self.config.seed, "step": self.steps_done, "rows": rows} | sampling
+        rollout = generate(self.policy, self.tokenizer, queries, max_new_tokens, **options)
+        self._clock = {"generate": time.perf_counter() - started, "generated_at": time.perf_counter()}
+        return rollout
+
+    # -- 2. step -------------------------------------------------------------------------------------------------
+
+    def step(self, rollout: Rollout, scores: Tensor | Sequence[float]) -> dict[str, float]:
+        """One PPO step on a scored rollout; returns its statistics. Nothing changes if the input is unusable.
+
+        Old log-probabilities are the rollout's own in float64. In lower precisions a token-by-token pass and a full
+        pass differ (by 1e-6 in float32, 1e-2 in bfloat16), and KL before the first update would not be 0: they are
+        recomputed by the kind of pass that the reference gets.
+        """
+        started = time.perf_counter()
+        scored = self._clock["generated_at"]
+        times = {"generate": self._clock["generate"], "score": started - scored if scored else 0.0}
+        raw = self._checked_scores(rollout, scores)
+
+        # 2a. How likely the responses are under the reference, and (where needed) under the policy.
+        old_logprobs, old_values, ref_logprobs = self._old_and_reference(rollout)
+        times["reference"] = time.perf_counter() - started
+        started = time.perf_counter()
+
+        # 2b. Token rewards, advantages and returns, over the whole batch (of all processes).
+        shared = [rollout.mask, old_logprobs, ref_logprobs, old_values, raw, rollout.finished]
+        mask, old_logprobs, ref_logprobs, old_values, raw, finished = map(self.processes.gather, shared)
+        scores = self._adjusted_scores(raw, finished).to(old_logprobs)
+        kl_coef = self.kl_controller.value
+        rewards, kl = token_rewards(scores, old_logprobs, ref_logprobs, mask, kl_coef, self.config.kl_penalty)
+        advantages, returns = gae(
+            old_values, rewards, mask, self.config.gamma, self.config.lam, self.config.whiten_rewards
+        )
+
+        # 2c. Several epochs of clipped updates on the same rollout.
+        batch = {"old_logprobs": old_logprobs, "old_values": old_values, "advantages": advantages, "returns": returns}
+        updates = self._update(rollout, batch, mask)
+        times["update"] = time.perf_counter() - started
+
+        # 2d. Statistics, the KL controller, the step counter.
+        stats = self._statistics(mask, old_logprobs, ref_logprobs, old_values, returns, advantages, kl, finished)
+        stats |= {"objective/kl_coef": kl_coef, "ppo/mean_scores": float(raw.mean()), "ppo/std_scores": float(raw.std())}
+        stats |= updates | {f"time/{name}": seconds for name, seconds in times.items()}
+        stats["time/total"] = sum(times.values())
+        self.kl_controller.update(stats["objective/kl"], len(mask))
+        self.steps_done += 1
+        self._clock = {"generate": 0.0, "generated_at": None}
+        return stats
+
+    def _checked_scores(self, rollout: Rollout, scores: Tensor | Sequence[float]) -> Tensor:
+        scores = torch.as_tensor(scores, dtype=torch.float64).to(rollout.mask.device)
+        expected = len(self.processes.share(self.config.batch_size))
+        if len(rollout) != expected:
+            raise TrainingError(f"the rollout has {len(rollout)} responses, this process's batch is {expected}.")
+        if scores.shape != (len(rollout),):
+            raise TrainingError(f"{len(rollout)} responses need {len(rollout)} scores, got shape {tuple(scores.shape)}.")
+        if not bool(scores.isfinite().all()):
+            bad = (~scores.isfinite()).nonzero().flatten().tolist()
+            raise TrainingError(f"the reward of response {bad[0]} is {scores[bad[0]].item()}: not a finite number.")
+        if not bool((rollout.mask.sum(-1) > 0).all()):
+            raise TrainingError("a response has no token at all: it cannot be rewarded.")
+        return scores
+
+    def _adjusted_scores(self, scores: Tensor, finished: Tensor) -> Tensor:
+        """Scaling by running moments (Chan et al. 1979's update), clipping, and the penalty for not ending."""
+        config = self.config
+        if config.scale_scores or config.center_scores:
+            count, mean, squares = self._score_moments
+            n, batch_mean = len(scores), float(scores.mean())
+            delta, total = batch_mean - mean, count + n
+            squares += float((scores - batch_mean).square().sum()) + delta**2 * count * n / total
+            self._score_moments = [total, mean + delta * n / total, squares]
+            if config.center_scores:
+                scores = scores - self._score_moments[1]
+            if config.scale_scores:
+                scores = scores / max((squares / max(total - 1, 1)) ** 0.5, 1e-8)
+        if config.score_clip is not None:
+            scores = scores.clamp(-config.score_clip, config.score_clip)
+        if config.missing_eos_penalty is not None:
+            scores = torch.where(finished, scores, scores - config.missing_eos_penalty)
+        return scores
+
+    @torch.no_grad()
+    def _old_and_reference(self, rollout: Rollout) -> tuple[Tensor, Tensor, Tensor]:
+        """(old log-probabilities, old values, reference log-probabilities), each `[B, T]`."""
+        self.policy.eval()
+        keep = self.config.keep_logprobs
+        keep = self.policy.dtype == torch.float64 if keep is None else keep
+        old, values = rollout.logprobs.clone(), rollout.values.clone()
+        reference = torch.zeros_like(old)
+        order = rollout.lengths.argsort(stable=True)  # rows of like length together: less padding
+        for rows in order.split(self.config.forward_batch_size or self.config.mini_batch_size):
+            part = rollout.rows(rows)
+            width = part.mask.shape[1]
+            with self.policy.reference():
+                reference[rows, :width] = self.policy(part.queries, part.query_mask, part.responses, part.mask)[0]
+            if not keep:
+                new, value = self.policy(part.queries, part.query_mask, part.responses, part.mask)
+                old[rows, :width], values[rows, :width] = new, value.to(values)
+        return old, values, reference
+
+    def _update(self, rollout: Rollout, batch: dict[str, Tensor], mask: Tensor) -> dict[str, float]:
+        """The optimizer updates of one step. `batch` and `mask` cover all processes, `rollout` this one's rows."""
+        config = self.config
+        own = self.processes.share(len(mask))
+        self._set_learning_rates()
+        self.policy.train(config.dropout)
+        sums: dict[str, float] = {}
+        done = skipped = 0
+        stopped = False
+        for epoch in range(config.ppo_epochs):
+            order = permutation(config.seed, (self.steps_done + 1) * 1000 + epoch, len(mask))
+            for rows in order.to(mask.device).split(config.mini_batch_size):
+                stats = self._mini_batch(rollout, batch, mask, rows, own)
+                if config.target_kl is not None and stats["policy/approxkl"] > config.target_kl:
+                    stopped = True
+                    break
+                healthy = all(map(_finite, stats.values())) and self._gradients_finite()
+                if not healthy or stats["policy/ratio"] > config.ratio_threshold:
+                    skipped += 1
+                    logger.warning(
+                        "PPO step %d: update skipped, loss %.3g, mean ratio %.3g, largest %.3g.",
+                        self.steps_done, stats["loss/total"], stats["policy/ratio"], stats["policy/ratio_max"],
+                    )  # fmt: skip
+                    continue
+                if config.max_grad_norm is not None:
+                    torch.nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
+                self.optimizer.step()
+                done += 1
+                for name, value in stats.items():
+                    sums[name] = sums.get(name, 0.0) + value
+            if stopped:
+                break
+        self.optimizer.zero_grad(set_to_none=True)
+        self.policy.eval()
+        means = {f"ppo/{name}": value / done for name, value in sums.items()}
+        return means | {
+            "ppo/updates": done,
+            "ppo/skipped_updates": skipped,
+            "ppo/early_stopped": int(stopped),
+            "ppo/learning_rate": self.optimizer.param_groups[0]["lr"],
+        }
+
+    def _mini_batch(
+        self, rollout: Rollout, batch: dict[str, Tensor], mask: Tensor, rows: Tensor, own: range
+    ) -> dict[str, float]:
+        """Gradients and statistics of one mini-batch: its micro-batches' losses, normalised by all of its tokens."""
+        config = self.config
+        self.optimizer.zero_grad(set_to_none=True)
+        n_tokens = mask[rows].sum()
+        mine = rows[(rows >= own.start) & (rows < own.stop)]
+        mine = mine[mask[mine].sum(-1).argsort(stable=True)]
+        names = list(_MINI_BATCH_STATS)
+        sums = torch.zeros(len(names) + 1, dtype=torch.float64)
+        largest = torch.zeros(1, dtype=torch.float64)
+        for micro in mine.split(config.micro_batch_size or len(rows)) if len(mine) else ():
+            part = rollout.rows(micro - own.start)
+            width = part.mask.shape[1]
+            old = {name: tensor[micro, :width] for name, tensor in batch.items()}
+            logprobs, values = self.policy(part.queries, part.query_mask, part.responses, part.mask)
+            losses = ppo_losses(
+                logprobs, old["old_logprobs"], values.to(logprobs), old["old_values"], old["advantages"],
+                old["returns"], part.mask, config.cliprange, config.cliprange_value, config.vf_coef, n_tokens,
+            )  # fmt: skip
+            losses.total.backward()
+            weight = float(part.mask.sum() / n_tokens)
+            parts = [losses.stats[n] * (1.0 if n.startswith("loss/") else weight) for n in names]
+            mean_ratio = masked_mean((logprobs.detach() - old["old_logprobs"]).exp(), part.mask) * weight
+            sums += torch.stack([x.double().cpu() for x in [*parts, mean_ratio]])
+            largest = torch.maximum(largest, losses.stats["policy/ratio_max"].double().cpu())
+        self.processes.sum_gradients(self.parameters)
+        sums, largest = self.processes.gather(sums[None]).sum(0), self.processes.gather(largest).max()
+        return dict(zip([*names, "policy/ratio"], sums.tolist())) | {"policy/ratio_max": largest.item()}
+
+    def _gradients_finite(self) -> bool:
+        return all(p.grad is None or bool(p.grad.isfinite().all()) for p in self.parameters)
+
+    def _set_learning_rates(self) -> None:
+        config, done = self.config, self.steps_done
+        scale = 1.0
+        if config.lr_schedule != "constant":
+            progress = min(done / config.total_steps, 1.0)
+            scale = 1 - progress
+            if config.lr_schedule == "cosine":
+                scale = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * progress, dtype=torch.float64)).item())
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * scale
+
+    # -- 3. statistics -------------------------------------------------------------------------------------------
+
+    def _statistics(
+        self, mask: Tensor, old: Tensor, ref: Tensor, values: Tensor, returns: Tensor, advantages: Tensor, kl: Tensor,
+        finished: Tensor,
+    ) -> dict[str, float]:  # fmt: skip
+        """The rollout's statistics, over the whole batch.
+
+        `objective/kl`: mean over responses of the summed token KL, the penalty's own kind; `objective/kl_k3`: the same
+        divergence by the estimator exp(-d) - 1 + d, never negative and less noisy (Schulman 2020, "Approximating KL
+        divergence"); `objective/entropy`: minus the summed log-probability, an unbiased estimate of the entropy.
+        """
+        keep = mask.bool()
+        log_ratio = torch.where(keep, old - ref, 0)
+        k3 = torch.where(keep, (-log_ratio).exp() - 1 + log_ratio, 0)
+        lengths = mask.sum(-1).to(old)
+        returns_var = masked_var(returns, mask)
+        stats = {
+            "objective/kl": kl.sum(-1).mean(),
+            "objective/kl_k3": k3.sum(-1).mean(),
+            "objective/entropy": -torch.where(keep, old, 0).sum(-1).mean(),
+            "ppo/returns/mean": masked_mean(returns, mask),
+            "ppo/returns/var": returns_var,
+            "ppo/policy/advantages_mean": masked_mean(advantages, mask),
+            "ppo/val/mean": masked_mean(values, mask),
+            "ppo/val/var": masked_var(values, mask),
+            "ppo/val/var_explained": 1 - masked_var(returns - values, mask) / returns_var.clamp(min=1e-12),
+            "tokens/responses_len_mean": lengths.mean(),
+            "tokens/unfinished_share": 1 - finished.to(old).mean(),
+        }
+        return {name: float(value) for name, value in stats.items()}
+
+    def log_stats(self, stats: dict[str, float], rollout: Rollout | None = None, scores: Any = None) -> None:
+        """Appends the statistics (with the step's number) to `history`; the other arguments are the lab's."""
+        self.history.append({"step": self.steps_done} | stats)
+
+    # -- 4. keeping ----------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the policy (see `Policy.save`) and all that `resume` needs to `folder/step-N`.
+
+        The folder appears whole, by a rename, and only then is the previous step's removed: a run killed at any moment
+        leaves a state to resume from.
+        """
+        if self.processes.is_main:
+            final = Path(folder) / f"step-{self.steps_done:06d}"
+            draft = final.with_name(f".{final.name}.{os.getpid()}.partial")
+            draft.mkdir(parents=True)
+            try:
+                self._write_state(draft)
+                if final.exists():
+                    shutil.rmtree(final)
+                draft.rename(final)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+            for other in [*Path(folder).glob("step-*"), *Path(folder).glob(".step-*.partial")]:
+                if other != final:
+                    shutil.rmtree(other, ignore_errors=True)
+        self.processes.wait()
+
+    def _write_state(self, folder: Path) -> None:
+        tensors = {"torch_rng": torch.get_rng_state()}
+        for i, parameter in enumerate(self.parameters):
+            tensors[f"parameter.{i}"] = parameter.detach().cpu().contiguous()
+            for name, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{i}.{name}"] = value.detach().cpu().contiguous()
+        state = {
+            "steps_done": self.steps_done,
+            "kl_coef": self.kl_controller.value,
+            "score_moments": self._score_moments,
+            "history": self.history,
+            "config": asdict(self.config),
+        }
+        self.policy.save(folder)
+        save_file(tensors, folder / "trainer_state.safetensors")
+        (folder / "trainer_state.json").write_text(json.dumps(state), encoding="utf-8")
+
+    def resume(self, folder: str | Path) -> None:
+        """Continues where `save` left off: same parameters, same remaining batches and draws, same statistics.
+
+        Raises ArtifactError when the folder holds no such state or one from other settings.
+        """
+        saved = sorted(Path(folder).glob("step-*/trainer_state.json"))
+        if not saved:
+            raise ArtifactError(f"{folder} holds no step-*/trainer_state.json: there is nothing to resume from.")
+        state = json.loads(saved[-1].read_text(encoding="utf-8"))
+        changed = sorted(k for k, v in asdict(self.config).items() if state["config"].get(k, v) != v)
+        if changed:
+            raise ArtifactError(f"{saved[-1].parent} was written with other settings ({', '.join(changed)}): start a new run.")
+        tensors = load_file(saved[-1].with_name("trainer_state.safetensors"))
+        with torch.no_grad():
+            for i, parameter in enumerate(self.parameters):
+                parameter.copy_(tensors[f"parameter.{i}"])
+                prefix = f"optimizer.{i}."
+                moments = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+                if moments:
+                    # Adam keeps its step counter on the CPU, whatever the parameters' device.
+                    self.optimizer.state[parameter] = {
+                        name: t if name == "step" else t.to(parameter.device) for name, t in moments.items()
+                    }
+        torch.set_rng_state(tensors["torch_rng"])
+        self.steps_done, self.history = state["steps_done"], state["history"]
+        self.kl_controller.value = state["kl_coef"]
+        self._score_moments = state["score_moments"]
+
+
+# Statistics that average over a mini-batch's tokens; the others are computed once over the whole batch.
+_MINI_BATCH_STATS = (
+    "loss/policy", "loss/value", "loss/total", "policy/approxkl", "policy/policykl", "policy/clipfrac",
+    "val/vpred", "val/error", "val/clipfrac",
+)  # fmt: skip
+
+
+def _finite(x: float) -> bool:
+    return x == x and abs(x) != float("inf")

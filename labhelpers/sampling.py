@@ -1,0 +1,80 @@
+"""Sampling that depends on counters, not on a hidden generator.
+
+The random number for one token is a hash of `(seed, step, row, position)`. A batch split differently, run on another
+machine or resumed after a crash therefore draws the same numbers, and "before" and "after" can be sampled with *the
+same* numbers, which is what makes their comparison a paired one.
+
+The idea is that of counter-based generators (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"); the
+mixing function is SplitMix64's finaliser (Steele et al. 2014).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# SplitMix64's constants as signed 64-bit integers, the only kind torch multiplies with wrap-around.
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
+_MIX_1 = 0xBF58476D1CE4E5B9 - (1 << 64)
+_MIX_2 = 0x94D049BB133111EB - (1 << 64)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift: torch's `>>` copies the sign bit, so mask it away."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = x + _GOLDEN
+    x = (x ^ _shift(x, 30)) * _MIX_1
+    x = (x ^ _shift(x, 27)) * _MIX_2
+    return x ^ _shift(x, 31)
+
+
+def uniforms(seed: int, step: int, rows: Tensor, positions: Tensor) -> Tensor:
+    """Uniform numbers in [0, 1), one per row and position: `rows[B]`, `positions[T]` -> float64 `[B, T]`.
+
+    `seed` and `step` are any integers that fit in 64 bits; `rows` identifies a prompt in the *whole* batch, so that the
+    result does not depend on how the batch was split.
+    """
+    key = _mix(_mix(torch.tensor(int(seed), dtype=torch.int64)) ^ torch.tensor(int(step), dtype=torch.int64))
+    per_row = _mix(key ^ rows.to("cpu", torch.int64))
+    bits = _mix(per_row[:, None] ^ positions.to("cpu", torch.int64)[None, :])
+    return _shift(bits, 11).to(torch.float64) * 2.0**-53
+
+
+def permutation(seed: int, step: int, n: int) -> Tensor:
+    """A shuffled `0 … n-1` (int64 `[n]`) that depends on `(seed, step)` alone."""
+    return torch.argsort(uniforms(seed, step, torch.arange(n), torch.tensor([-1]))[:, 0], stable=True)
+
+
+def filter_logits(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> Tensor:
+    """The logits of the distribution that is sampled from: `logits[B, V]` -> `[B, V]`, excluded tokens at -inf.
+
+    `temperature` divides the logits; `top_k` keeps the k likeliest tokens (0 keeps all); `top_p` keeps the smallest set
+    of tokens whose probability reaches p (1 keeps all; Holtzman et al. 2020). The lab passes `tok_k=0.0`, a misspelling
+    that leaves transformers' default of 50 in force; here nothing is cut unless it is asked for.
+    """
+    if temperature != 1.0:
+        logits = logits / temperature
+    if top_k and top_k < logits.shape[-1]:
+        kth = logits.topk(int(top_k), dim=-1).values[..., -1:]
+        logits = logits.masked_fill(logits < kth, float("-inf"))
+    if top_p < 1.0:
+        ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+        probabilities = ordered.softmax(-1)
+        # A token stays if what comes *before* it has not reached p yet: the likeliest one always stays.
+        drop = probabilities.cumsum(-1) - probabilities >= top_p
+        logits = logits.masked_fill(drop.scatter(-1, order, drop), float("-inf"))
+    return logits
+
+
+def sample_tokens(logits: Tensor, uniform: Tensor) -> Tensor:
+    """Draws one token per row by inverting the cumulative distribution: `logits[B, V]`, `uniform[B]` -> int64 `[B]`."""
+    cumulative = logits.softmax(-1).cumsum(-1)
+    total = cumulative[:, -1:]
+    target = uniform.to(cumulative)[:, None] * total
+    token = torch.searchsorted(cumulative, target, right=True)
+    # Rounding can put the target at the very end; the last token that has any probability is the answer then.
+    last = (cumulative < total).sum(-1, keepdim=True)
+    return torch.minimum(token, last).squeeze(-1)
