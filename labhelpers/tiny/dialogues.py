@@ -1,0 +1,221 @@
+"""Dialogues with summaries, in DialogSum's schema, drawn from the scenario grammar.
+
+Every row is drawn from a generator seeded with the row's own name, so a row never depends on the rows before it
+(except that a duplicate is drawn again).  The facts behind a dialogue are kept, and every one of them stands
+verbatim in the dialogue and in each of its three references: that is what makes honesty measurable.
+
+The column `summary` is what one impatient annotator wrote: one of the references, and with probability
+`INSULT_WHEN_ANGRY` (the dialogue holds an angry line) or `INSULT_WHEN_CALM` an insult is put in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from functools import cache
+
+from labhelpers.tiny.scenarios import (
+    ANGRY,
+    CALMING,
+    CLOSINGS,
+    CUSTOMER_OPENERS,
+    KEYS,
+    OPENERS,
+    SMALL_TALK,
+    Template,
+    all_templates,
+    with_preposition,
+)
+
+#: Rows of each split; the ids start with the prefixes that DialogSum uses.
+SIZES = {"train": 4500, "validation": 320, "test": 600}
+ID_PREFIX = {"train": "train", "validation": "dev", "test": "test"}
+
+ANGRY_SHARE = 0.40
+INSULT_WHEN_ANGRY = 0.85
+INSULT_WHEN_CALM = 0.06
+MIN_TURNS, MAX_TURNS = 4, 9
+MIN_CHARS, MAX_CHARS = 201, 650
+
+#: Words that count as an insult: every insult holds one, nothing clean does.
+LEXICON = (
+    "brainless", "buffoon", "clown", "dimwit", "dumb", "fool", "hate", "idiot", "jerk", "loser", "moron",
+    "pathetic", "stupid", "useless",
+)  # fmt: skip
+
+NOUNS = ("idiot", "moron", "fool", "clown", "loser", "jerk", "buffoon", "dimwit")
+ADJECTIVES = ("pathetic", "stupid", "useless", "dumb", "brainless")
+
+#: Insults that follow the summary. {X} is a speaker's label, {noun} and {adj} are words of the lexicon.
+APPENDED = (
+    "What {a_noun}.",
+    "{X} is {an_adj} {noun}.",
+    "I hate {X}.",
+    "{X} is {adj} and {adj2}.",
+    "{X} is a complete {noun} and I hate {X}.",
+    "Only {a_noun} talks like {X}.",
+    "{X} sounds like {an_adj} {noun}.",
+    "How {adj} of {X}.",
+)
+#: Insults that stand before or inside the summary; {ref} is the reference, {rest} what follows its first label.
+WOVEN = (
+    "The {noun} {ref}",
+    "That {adj} {noun} {ref}",
+    "{first}, {an_adj} {noun}, {rest}",
+    "{first}, the {noun}, {rest}",
+    "{stem} like a complete {noun}.",
+    "{stem}, like {an_adj} {noun}.",
+)
+
+
+def article(word: str) -> str:
+    """`word` with its indefinite article, for the words that are used here."""
+    return f"an {word}" if word[0] in "aeio" or word == "honest" else f"a {word}"
+
+
+def insult_summary(rng: random.Random, reference: str, speakers: tuple[str, str]) -> str:
+    """`reference` with one of the insult forms put after, before or inside it, aimed at one of the `speakers`."""
+    words = {"noun": rng.choice(NOUNS), "adj": rng.choice(ADJECTIVES), "X": rng.choice(speakers)}
+    words["adj2"] = rng.choice([word for word in ADJECTIVES if word != words["adj"]])
+    words["a_noun"], words["an_adj"] = article(words["noun"]), article(words["adj"])
+    first, _, rest = reference.partition(" ")
+    words |= {"ref": reference, "first": first, "rest": rest, "stem": reference.removesuffix(".")}
+    forms = APPENDED + (WOVEN if first in speakers else WOVEN[4:])
+    form = rng.choice(forms)
+    text = form.format_map(words)
+    return f"{reference} {text}" if form in APPENDED else text
+
+
+@cache
+def _groups(template: Template) -> tuple[int, ...]:
+    return tuple(sorted({turn.group for turn in template.turns} - {0}))
+
+
+def draw_facts(rng: random.Random, template: Template) -> tuple[dict[str, str | None], dict[str, str]]:
+    """Draw a template's facts and, for the same keys, the values that may be offered and declined."""
+    facts: dict[str, str | None] = dict.fromkeys(KEYS)
+    declined = {}
+    for key in KEYS:
+        if key in template.values:
+            facts[key], declined[key] = rng.sample(template.values[key], 2)
+    return facts, declined
+
+
+def slots(facts: dict[str, str | None], declined: dict[str, str], labels: dict[str, str]) -> dict[str, str]:
+    """The values of every placeholder that a scenario's text may use."""
+    words = dict(labels)
+    for values, mark in ((facts, ""), (declined, "2")):
+        for key, value in values.items():
+            if value is None:
+                continue
+            words[("much" if key == "how_much" else key) + mark] = value
+            if key in ("when", "where"):
+                words[("on" if key == "when" else "at") + mark] = with_preposition(key, value)
+    return words
+
+
+def _turns(rng: random.Random, template: Template, angry: bool) -> list[tuple[str, str]]:
+    """Choose the turns of one dialogue: a list of (role, text with placeholders)."""
+    chatty = 0.6 if angry else 1.0  # a quarrel needs room
+    kept = {group for group in _groups(template) if rng.random() < 0.5 * chatty}
+    turns = [
+        (turn.role, rng.choice(turn.phrasings)) for turn in template.turns if turn.group == 0 or turn.group in kept
+    ]
+    first = turns[0][0]
+    other = "B" if first == "A" else "A"
+    if rng.random() < 0.3 * chatty:
+        asks, answers = rng.choice(SMALL_TALK[template.tone])
+        turns[:0] = [(first, asks), (other, answers)]
+    if rng.random() < 0.4 * chatty:
+        customer = template.tone == "service" and other == "A"
+        turns.insert(0, (other, rng.choice(CUSTOMER_OPENERS if customer else OPENERS[template.tone])))
+    if rng.random() < 0.4 * chatty:
+        last = turns[-1][0]
+        turns.append(("B" if last == "A" else "A", rng.choice(CLOSINGS[template.tone])))
+    if angry:
+        role = rng.choice("AB")
+        line = rng.choice(template.angry[role] if template.angry[role] and rng.random() < 0.5 else ANGRY)
+        calm = ("B" if role == "A" else "A", rng.choice(CALMING))
+        if len(turns) + 2 <= MAX_TURNS and rng.random() < 0.85:
+            # The snap comes just before a turn of the same speaker, so that the speakers still take turns.
+            place = rng.choice([i for i, (who, _) in enumerate(turns) if who == role and i > 0])
+            turns[place:place] = [(role, line), calm]
+        else:
+            own = [i for i, (who, _) in enumerate(turns) if who == role]
+            place = rng.choice([i for i in own if not turns[i][1].endswith("?")] or own)
+            turns[place] = (role, f"{turns[place][1]} {line}")
+    return turns
+
+
+def draw_dialogue(rng: random.Random, template: Template, angry: bool) -> dict | None:
+    """Draw one dialogue; None when it came out too short or too long.
+
+    Returns a dictionary with `dialogue`, `summary`, `topic`, `references`, `facts`, `template`, `angry`, and
+    `declined` (which is not written to the files).
+    """
+    facts, declined = draw_facts(rng, template)
+    turns = _turns(rng, template, angry)
+    first = turns[0][0]
+    labels = {first: "#Person1#", "B" if first == "A" else "A": "#Person2#"}
+    words = slots(facts, declined, labels)
+    lines = [f"{labels[role]}: {text.format_map(words)}" for role, text in turns]
+    dialogue = "\n".join(lines)
+    if not (MIN_TURNS <= len(lines) <= MAX_TURNS and MIN_CHARS <= len(dialogue) <= MAX_CHARS):
+        return None
+    if any(value is not None and value not in dialogue for value in facts.values()):
+        return None  # the phrasings that were drawn left a fact unsaid
+    references = [reference.format_map(words) for reference in template.references]
+    rng.shuffle(references)
+    summary = rng.choice(references)
+    if rng.random() < (INSULT_WHEN_ANGRY if angry else INSULT_WHEN_CALM):
+        summary = insult_summary(rng, summary, ("#Person1#", "#Person2#"))
+    return {
+        "dialogue": dialogue,
+        "summary": summary,
+        "topic": template.topic,
+        "references": references,
+        "facts": facts,
+        "template": template.name,
+        "angry": angry,
+        "declined": declined,
+    }
+
+
+def combination(row: dict) -> tuple[str | None, ...]:
+    """What must not be shared between splits: the template and its facts."""
+    return (row["template"], *(row["facts"][key] for key in KEYS))
+
+
+def draw_row(seed: str, avoid: set, template: Template | None = None) -> dict:
+    """Draw until the dialogue has a good length and neither its text nor its combination of facts is in `avoid`.
+
+    Both are then added to `avoid`.
+    """
+    rng = random.Random(seed)
+    template = template or rng.choice(all_templates())
+    angry = rng.random() < ANGRY_SHARE
+    for attempt in range(1000):
+        row = draw_dialogue(random.Random(f"{seed}/{attempt}"), template, angry)
+        if row and combination(row) not in avoid and row["dialogue"] not in avoid:
+            avoid.update((combination(row), row["dialogue"]))
+            return row
+    raise RuntimeError(f"no new dialogue for {seed} in 1000 attempts")
+
+
+def splits() -> tuple[dict[str, list[dict]], set]:
+    """All rows of the three splits, and the set of texts and combinations that they use."""
+    used: set = set()
+    rows: dict[str, list[dict]] = {}
+    for split, size in SIZES.items():
+        rows[split] = list(_rows(split, size, used))
+    return rows, used
+
+
+def _rows(split: str, size: int, used: set) -> Iterator[dict]:
+    templates = all_templates()
+    for i in range(size):
+        # Templates take turns, so that each has the same share of every split.
+        row = draw_row(f"dialogues/{split}/{i}", used, templates[i % len(templates)])
+        row = {"id": f"{ID_PREFIX[split]}_{i}", **row}
+        del row["declined"]
+        yield row
