@@ -1,0 +1,52 @@
+# Two commands do everything, set-up included: make labs, make test. (make help lists the others.)
+# .venv is made once, and again only when what it must hold has changed.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+INSTALLED := .venv/.installed
+NBVAL := $(PYTHON) -m pytest --nbval notebooks --nbval-sanitize-with tests/nbval_sanitize.cfg
+# One process a core is faster than torch's threads for models this small, and two of both would fight.
+UNIT := OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests -q -n 2 --dist loadscope -p no:nbval
+
+.PHONY: help labs test test-all bench jupyter clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+labs: $(INSTALLED) ## execute the whole course headlessly (tiny profile) into runs/tiny
+	.venv/bin/labs run --profile tiny --output-dir runs/tiny
+
+test: $(INSTALLED) ## ruff, the unit tests, then every notebook against its stored outputs
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(UNIT) -m "not slow and not browser"
+	$(NBVAL)
+
+test-all: $(INSTALLED) ## what make test does, with the slow and the special tests
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(UNIT)
+	$(NBVAL)
+
+bench: $(INSTALLED) ## how long a PPO step takes
+	$(PYTHON) tests/benchmarks/ppo_speed.py
+
+jupyter: $(INSTALLED) ## open the notebooks in JupyterLab
+	.venv/bin/jupyter lab notebooks
+
+clean: ## remove the environment, everything that runs have written, and caches
+	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+$(INSTALLED): pyproject.toml constraints.txt setup.py
+	@set -e; found=; for python in python3.11 python3 python; do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "make: this needs Python 3.11 or newer, as python3.11 or python3 on the PATH; found: $$(python3 --version 2>&1)" >&2; \
+	  exit 1; \
+	fi; \
+	echo "making .venv with $$("$$found" --version) (once; some minutes)"; \
+	"$$found" -m venv .venv
+	.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[course,test]'
+	@touch $(INSTALLED)

@@ -1,0 +1,31 @@
+"""labhelpers: what the notebooks of the RLHF course call into.
+
+Importing the package is cheap: torch, transformers and pandas are imported by the modules that need them, when they are
+needed. The names below are loaded on first use.
+"""
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "start": "run",
+    "record": "run",
+    "Run": "run",
+    "Artifacts": "artifacts",
+    "Profile": "profiles",
+    "load_profile": "profiles",
+    "data_dir": "profiles",
+    "LabError": "errors",
+}
+__all__ = ["__version__", *_LAZY]
+
+
+def __getattr__(name):
+    if name not in _LAZY:
+        raise AttributeError(f"module 'labhelpers' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"labhelpers.{_LAZY[name]}"), name)
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY})

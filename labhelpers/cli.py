@@ -1,0 +1,177 @@
+"""``labs``, the course's command. Exit status: 0 when everything asked for succeeded, 1 for a failure, 2 for arguments
+that cannot be used, 130 after Ctrl-C. What goes wrong is said on one line on stderr that begins ``labs:``.
+
+Only what a command needs is imported when it runs, so that ``labs --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+from labhelpers.errors import LabError, UsageError, storage_advice
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Carry out one command line (default: this process's) and return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # a terminal without "→" should show "?", not fail
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return options.command(options) or 0
+    except KeyboardInterrupt as interrupt:
+        return _complain(str(interrupt) or "interrupted", 130)
+    except UsageError as error:
+        return _complain(error, 2)
+    except LabError as error:
+        return _complain(error, 1)
+    except BrokenPipeError:  # labs … | head
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        advice = storage_advice(error)
+        if advice is None:
+            raise
+        return _complain(f"{error.filename or 'a file'} cannot be written: {advice}", 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from labhelpers import __version__
+
+    parser = _Parser(prog="labs", description="Run the RLHF course's notebooks, and look after them.")
+    parser.add_argument("--version", action="version", version=f"labs {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="execute notebooks in order, without a browser")
+    run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="name, its beginning (04) or path; none: all")
+    run.add_argument("--profile", default="tiny", help="tiny (laptop, offline) or full (default: %(default)s)")
+    run.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a parameter for every notebook that declares it, for example -p ppo_steps 20",
+    )
+    run.add_argument("--output-dir", metavar="DIR", help="where everything goes (default: runs/PROFILE)")
+    run.set_defaults(command=_run)
+
+    record = commands.add_parser("record", help="execute notebooks and store their outputs in them")
+    record.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="which to store; none: all")
+    record.add_argument("--run-dir", metavar="DIR", help="take what earlier notebooks hand over from this run")
+    record.set_defaults(command=_record)
+
+    models = commands.add_parser("models", help="rebuild the tiny models from the data, seeded")
+    models.add_argument("--output-dir", metavar="DIR", help="where they go (default: data/models)")
+    models.set_defaults(command=_models)
+
+    doctor = commands.add_parser("doctor", help="check this machine and the installation")
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with our form of message: one line, then the status 2."""
+
+    def error(self, message: str):
+        sys.exit(_complain(f"{message}; see {self.prog} --help", 2))
+
+
+def _run(options) -> None:
+    from labhelpers.course import parse_value, run_notebooks
+    from labhelpers.run import default_run_dir
+
+    parameters = {}
+    for name, text in options.parameters:
+        if name in parameters:
+            raise UsageError(f"parameter {name!r} is given twice")
+        parameters[name] = parse_value(name, text)
+    began = time.perf_counter()
+    seconds = run_notebooks(
+        options.notebooks, options.profile, parameters, options.output_dir, say=lambda line: print(line, flush=True)
+    )
+    out = Path(options.output_dir or default_run_dir(options.profile)).expanduser().resolve()
+    print()
+    for what, where in (("executed notebooks", "notebooks"), ("figures", "figures"), ("results", "results.json")):
+        if (out / where).exists():
+            print(f"{what:20} {_shown(out / where)}")
+    if "05_before_after" in seconds:
+        print()
+        print("\n".join(summary(out, time.perf_counter() - began)))
+
+
+def summary(run_dir: Path, seconds: float) -> list[str]:
+    """The outcome of the course in five lines: before → after, with the 95 % interval of the paired difference."""
+    from labhelpers.run import read_results
+
+    results = read_results(run_dir).get("05_before_after", {})
+    lines = [
+        _change(results, "toxicity", "toxicity"),
+        _change(results, "judge toxicity", "judge_toxicity"),
+        _change(results, "ROUGE-L", "rouge_l"),
+        _change(results, "honesty", "honesty") + _aside(results, "coverage"),
+    ]
+    minutes, rest = divmod(round(seconds), 60)
+    prompts = results.get("prompts")
+    return [*lines, f"{'time taken':16} {minutes} min {rest} s" + (f", {prompts} test dialogues" if prompts else "")]
+
+
+def _change(results: dict, label: str, name: str) -> str:
+    before, after = results.get(f"{name}_before"), results.get(f"{name}_after")
+    if before is None or after is None:
+        return f"{label:16} not measured"
+    line = f"{label:16} {before:.3f} → {after:.3f}"
+    interval = results.get(f"{name}_difference_ci95")
+    if interval and None not in interval:
+        line += f"   95 % CI of the paired difference [{interval[0]:+.3f}, {interval[1]:+.3f}]"
+    return line
+
+
+def _aside(results: dict, name: str) -> str:
+    before, after = results.get(f"{name}_before"), results.get(f"{name}_after")
+    return "" if before is None or after is None else f"   ({name} {before:.3f} → {after:.3f})"
+
+
+def _record(options) -> None:
+    from labhelpers.recording import record_outputs
+
+    stored = record_outputs(options.notebooks, run_dir=options.run_dir, say=lambda line: print(line, flush=True))
+    print(f"stored the outputs of {len(stored)} notebook{'s' if len(stored) != 1 else ''}")
+
+
+def _models(options) -> None:
+    from labhelpers.profiles import data_dir
+    from labhelpers.tiny import models
+
+    models.build(Path(options.output_dir) if options.output_dir else data_dir() / "models")
+
+
+def _doctor(options) -> int:
+    from labhelpers.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        print(f"{'ok' if finding.ok else 'NOT OK':7} {finding.what}: {finding.found}")
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _shown(path: Path) -> str:
+    """A path as one would type it here."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+def _complain(message, status: int) -> int:
+    print(f"labs: {' '.join(str(message).split())}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""Figures: every one is labelled, described for those who cannot see it, and saved whole or not at all."""
+
+import base64
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from labhelpers import plots
+from labhelpers.comparison import Interval
+from labhelpers.errors import LabError
+
+TABLE = pd.DataFrame(
+    {"before": [0.3, 0.9], "after": [0.0, 0.8], "difference": [-0.3, -0.1], "low": [-0.4, -0.2], "high": [-0.2, 0.1]},
+    index=["toxicity", "rouge_l"],
+)
+POLICIES = pd.DataFrame(
+    [
+        {"measure": m, "policy": p, "mean": 0.5, "low": 0.4, "high": 0.6}
+        for m in ("toxicity", "honesty")
+        for p in ("SFT", "PPO", "PPO, learned")
+    ]
+)
+HISTORY = [{"ppo/mean_scores": float(i), "objective/kl": i / 2} for i in range(8)]
+
+FIGURES = {
+    "training_curves": lambda: plots.training_curves(HISTORY),
+    "score_distributions": lambda: plots.score_distributions([0.1, 0.9, np.nan], [0.1, 0.2]),
+    "paired_differences": lambda: plots.paired_differences([-1, 0, np.nan, 0.5], Interval(-0.2, -0.4, 0.1, 3, 3)),
+    "intervals": lambda: plots.intervals(TABLE),
+    "policies": lambda: plots.policies(POLICIES),
+    "token_view": lambda: plots.token_view(["The", " ", "end"], [0.1, -0.2, 0], [0, 1, 2], [1, -1, 0]),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_a_title_and_every_panel_its_labels(name):
+    fig = FIGURES[name]()
+    fig.draw_without_rendering()
+    titles = [ax.get_title(loc) for ax in fig.axes for loc in ("left", "center")] + [fig.get_suptitle()]
+    assert any(titles)
+    for ax in fig.axes:
+        assert ax.get_ylabel() or ax.get_shared_y_axes().get_siblings(ax) != [ax]
+        assert ax.get_xlabel() or ax.get_shared_x_axes().get_siblings(ax) != [ax]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_is_cut_off_at_the_edge(name):
+    fig = FIGURES[name]()
+    fig.draw_without_rendering()
+    box = fig.get_tightbbox()
+    width, height = fig.get_size_inches()
+    assert box.x0 >= -0.02 and box.y0 >= -0.02 and box.x1 <= width + 0.02 and box.y1 <= height + 0.02
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    import IPython.display
+
+    calls = []
+    monkeypatch.setattr(IPython.display, "display", lambda *args, **kwargs: calls.append((args, kwargs)))
+    return calls
+
+
+def test_show_gives_the_notebook_a_png_with_its_description(displayed):
+    alt = "Reward rises over 8 steps."
+    assert plots.show(FIGURES["training_curves"](), "reward", alt) is None
+    (bundle,), options = displayed[0]
+    assert options == {"raw": True, "metadata": {"image/png": {"alt": alt}}}
+    assert bundle["text/plain"] == alt and set(bundle) == {"image/png", "text/plain"}
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+
+
+def test_the_same_figure_is_the_same_bytes(displayed):
+    """Stored outputs must not change from run to run."""
+    for _ in range(2):
+        plots.show(FIGURES["intervals"](), "intervals", "alt")
+    assert displayed[0] == displayed[1]
+
+
+def test_the_file_is_what_the_notebook_shows(displayed, tmp_path):
+    folder = tmp_path / "figures"
+    plots.show(FIGURES["policies"](), "policies", "alt", figures=folder)
+    (bundle,), _ = displayed[0]
+    assert (folder / "policies.png").read_bytes() == base64.b64decode(bundle["image/png"])
+    assert [p.name for p in folder.iterdir()] == ["policies.png"]
+
+
+def test_an_unwritable_folder_is_a_clear_error_and_leaves_nothing(displayed, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LabError, match="the figure kl.png could not be written.*choose another folder"):
+        plots.show(FIGURES["policies"](), "kl", "alt", figures=tmp_path / "file")
+    assert displayed == []
+
+
+def test_a_figure_without_a_description_is_refused():
+    with pytest.raises(LabError, match="needs an alt text"):
+        plots.show(Figure(), "kl", " ")
+
+
+def test_a_pyplot_figure_is_closed_so_that_it_is_not_shown_twice(displayed):
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots()
+    plots.show(fig, "own", "a learner's own figure")
+    assert not plt.fignum_exists(fig.number)
+
+
+def test_drawing_leaves_the_readers_settings_alone():
+    import matplotlib as mpl
+
+    with mpl.rc_context({"axes.grid": False, "font.size": 20}):
+        fig = FIGURES["training_curves"]()
+        assert mpl.rcParams["font.size"] == 20 and not mpl.rcParams["axes.grid"]
+        assert fig.axes[0].xaxis.label.get_size() == 10
+        plots.use_style()
+        assert mpl.rcParams["font.size"] == 10
+
+
+def test_a_missing_statistic_and_unequal_lengths_are_named():
+    with pytest.raises(LabError, match="no 'ppo/nothing'; it has ppo/mean_scores, objective/kl"):
+        plots.training_curves(HISTORY, ["ppo/nothing"])
+    with pytest.raises(LabError, match="2 tokens, but 1 numbers"):
+        plots.token_view(["a", "b"], [1], [1, 2], [1, 2])
