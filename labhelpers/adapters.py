@@ -34,7 +34,9 @@ def read_adapter(folder: str | Path) -> dict[str, Any]:
     config = PeftConfig.from_pretrained(str(folder))
     plain = isinstance(config, LoraConfig) and config.bias == "none" and not config.modules_to_save
     if not plain or config.use_rslora or config.use_dora or config.alpha_pattern or config.rank_pattern:
-        raise ModelError(f"the adapter in {folder} is not plain LoRA (one rank, one alpha, no bias): it can't be merged.")
+        raise ModelError(
+            f"the adapter in {folder} is not plain LoRA (one rank and alpha, no bias): it can't be merged."
+        )
     return {"config": config, "tensors": load_peft_weights(str(folder), device="cpu")}
 
 

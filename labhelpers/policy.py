@@ -12,6 +12,7 @@ queries are padded on the left, so that every response starts in the same column
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +35,9 @@ from transformers import (
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from labhelpers.adapters import fold_adapters, read_adapter
+from labhelpers.devices import resolve_device, resolve_dtype
 from labhelpers.errors import ModelError, TrainingError
+from labhelpers.locations import model_folder
 
 VALUE_HEAD_FILE = "value_head.safetensors"
 
@@ -219,28 +222,48 @@ def _positions(attention_mask: Tensor) -> Tensor:
     return (attention_mask.cumsum(-1) - 1).clamp(min=0)
 
 
-def load_base(location: str, dtype: torch.dtype | None = None, device: str = "cpu") -> PreTrainedModel:
+def exact_norms(model: PreTrainedModel) -> PreTrainedModel:
+    """Makes a float64 model's RMS norms (T5's, Llama's) compute in float64; transformers casts them to float32.
+
+    The cast rounds differently as soon as the last bit of its input differs, and that differs between machines: it
+    would be the largest source of drift. Models in other precisions are returned as they are.
+    """
+    for module in model.modules():
+        if model.dtype == torch.float64 and type(module).__name__.endswith(("RMSNorm", "T5LayerNorm")):
+            epsilon = getattr(module, "variance_epsilon", None) or module.eps
+            module.forward = functools.partial(_rms_norm, module, epsilon=epsilon)
+    return model
+
+
+def _rms_norm(module: nn.Module, hidden: Tensor, epsilon: float) -> Tensor:
+    """Root mean square normalisation (Zhang and Sennrich 2019) in the input's own precision."""
+    return module.weight * (hidden * torch.rsqrt(hidden.square().mean(-1, keepdim=True) + epsilon))
+
+
+def load_base(location: str, dtype: str | torch.dtype | None = "auto", device: str = "auto") -> PreTrainedModel:
     """Loads a base model of either family by what its config says, in eval mode; safetensors only.
 
-    Raises ModelError when the location holds no such model.
+    `location` is a folder, a Hub id or an fsspec address; `dtype` and `device` may be "auto". Raises ModelError when
+    the location holds no such model.
     """
+    dtype, folder = resolve_dtype(dtype), model_folder(location)
     try:
-        config = AutoConfig.from_pretrained(location)
+        config = AutoConfig.from_pretrained(folder)
         family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model = family.from_pretrained(location, dtype=dtype or "auto", use_safetensors=True)
+        model = family.from_pretrained(folder, dtype=dtype, use_safetensors=True)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"no language model could be loaded from {str(location)!r}: {str(error).splitlines()[0]} "
             "Give a local folder with config.json and model.safetensors, or a Hub id while online; "
             "the tiny profile needs neither."
         ) from error
-    return model.to(device).eval()
+    return exact_norms(model.to(resolve_device(device)).eval())
 
 
 def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
     """Loads a tokenizer. Raises ModelError when there is none or it has no end-of-sequence token."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(location)
+        tokenizer = AutoTokenizer.from_pretrained(model_folder(location))
     except (OSError, ValueError) as error:
         raise ModelError(f"no tokenizer could be loaded from {str(location)!r}: {error}") from error
     if tokenizer.eos_token_id is None:
@@ -314,8 +337,8 @@ def init_adapter(model: PeftModel, seed: int) -> None:
 def load_policy(
     policy_model: str,
     sft_adapter: str | Path | None = None,
-    dtype: torch.dtype | None = None,
-    device: str = "cpu",
+    dtype: str | torch.dtype | None = "auto",
+    device: str = "auto",
     **options: Any,
 ) -> tuple[Policy, PreTrainedTokenizerBase]:
     """`load_base` + `load_tokenizer` + `make_policy`, with the tokenizer padding on the policy's side."""

@@ -84,7 +84,7 @@ _TABLE = {
     "lexicon": ("data/hate/lexicon.json", None),
     "dtype": ("float64", "auto"),
     "device": ("cpu", "auto"),
-    "threads": (2, None),
+    "threads": (1, None),
     "min_chars": (200, 200),
     "max_chars": (1000, 1000),
     "sft_epochs": (1, 5),

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from labhelpers.devices import resolve_device, resolve_dtype
 from labhelpers.errors import DataError, ModelError, TrainingError
 from labhelpers.locations import model_folder
 
@@ -34,9 +35,7 @@ def load_classifier(
     `dtype` is a name such as "float64" or "auto" (as stored), `device` a torch device or "auto" (GPU if there is one).
     Only safetensors are read, never a pickle. Raises ModelError when the location holds no classifier.
     """
-    wanted = getattr(torch, dtype, None) if isinstance(dtype, str) and dtype != "auto" else dtype
-    if wanted != "auto" and not isinstance(wanted, torch.dtype):
-        raise ModelError(f"dtype {dtype!r} is unknown; choose auto, float64, float32 or bfloat16.")
+    wanted = resolve_dtype(dtype)
     folder = model_folder(location)
     try:
         model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=wanted, use_safetensors=True)
@@ -46,9 +45,7 @@ def load_classifier(
             f"no classifier could be loaded from {str(location)!r}: {str(error).splitlines()[0]} Give a local folder "
             "with config.json, model.safetensors and a tokenizer, or a Hub id that can be reached."
         ) from error
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return model.to(device).eval(), tokenizer
+    return model.to(resolve_device(device)).eval(), tokenizer
 
 
 def max_input_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:

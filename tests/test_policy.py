@@ -52,7 +52,9 @@ def test_batched_generation_equals_one_at_a_time(folders):
     whole = generate(policy, tokenizer, PROMPTS, LIMITS, seed=3, step=2)
     assert whole.lengths.max() > whole.lengths.min()
     for rows in ([0], [1], [2], [3], [4], [3, 1], [4, 0, 2]):
-        part = generate(policy, tokenizer, [PROMPTS[i] for i in rows], [LIMITS[i] for i in rows], seed=3, step=2, rows=rows)
+        part = generate(
+            policy, tokenizer, [PROMPTS[i] for i in rows], [LIMITS[i] for i in rows], seed=3, step=2, rows=rows
+        )
         for place, row in enumerate(rows):
             n = int(whole.lengths[row])
             assert int(part.lengths[place]) == n

@@ -30,9 +30,7 @@ def run(case):
     rewards, kl = token_rewards(
         inputs["scores"], old, inputs["ref_logprobs"], mask, config["kl_coef"], config["kl_penalty"]
     )
-    advantages, returns = gae(
-        inputs["values"], rewards, mask, config["gamma"], config["lam"], config["whiten_rewards"]
-    )
+    advantages, returns = gae(inputs["values"], rewards, mask, config["gamma"], config["lam"], config["whiten_rewards"])
     logits = inputs["new_logits"]
     new = token_logprobs(logits.flatten(0, 1), inputs["actions"].flatten()).view(mask.shape)
     losses = ppo_losses(
@@ -89,7 +87,7 @@ def test_positions_outside_the_mask_never_matter(case, seed, columns, scale):
     mask, rewards, kl, advantages, returns, losses = run(case)
     wide_mask, *tensors, other_losses = run(other)
     keep = wide_mask.bool()
-    for ours, padded in zip([rewards, kl, advantages, returns], tensors):
+    for ours, padded in zip([rewards, kl, advantages, returns], tensors, strict=True):
         torch.testing.assert_close(padded[keep], ours[mask.bool()], rtol=1e-5, atol=1e-6)
         assert (padded[~keep] == 0).all()
     torch.testing.assert_close(other_losses.total, losses.total, rtol=1e-5, atol=1e-6)

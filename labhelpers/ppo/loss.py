@@ -88,7 +88,7 @@ def gae(
 ) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimation: `values, rewards, mask [B, T]` -> `(advantages, returns)`, both `[B, T]`.
 
-    delta_t = r_t + gamma V_{t+1} - V_t,  A_t = delta_t + gamma lam A_{t+1}  (Schulman et al. 2016, equations 11 and 16);
+    delta_t = r_t + gamma V_{t+1} - V_t,  A_t = delta_t + gamma lam A_{t+1}  (Schulman et al. 2016, eq. 11, 16);
     V is 0 after the last token. Returns are A + V; advantages are then whitened over the mask, so their mean is 0 *by
     construction* (the lab asks to maximise it).
     """

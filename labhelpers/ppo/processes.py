@@ -43,7 +43,7 @@ class Processes:
         parameters = [p for p in parameters if p.requires_grad]
         flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten().double() for p in parameters])
         flat = self.accelerator.reduce(flat, reduction="sum")
-        for p, grad in zip(parameters, flat.split([p.numel() for p in parameters])):
+        for p, grad in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
             p.grad = grad.view_as(p).to(p.dtype)
 
     def wait(self) -> None:

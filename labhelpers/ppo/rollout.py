@@ -117,8 +117,8 @@ def generate(
 ) -> Rollout:
     """Writes responses to a batch of queries with a key-value cache: one new token for all rows at a time.
 
-    `max_new_tokens` is one number or one per row. Token t of row i is drawn with the number
-    `uniforms(seed, step, rows[i], t)` (`rows`: 0, 1, … unless given): the same whatever else is in the batch. `do_sample=False` takes the
+    `max_new_tokens` is one number or one per row. Token t of row i is drawn with the number `uniforms(seed, step,
+    rows[i], t)` (`rows`: 0, 1, … unless given): the same whatever else is in the batch. `do_sample=False` takes the
     likeliest token. `min_length` forbids end-of-sequence before that many new tokens. Log-probabilities and values come
     from the same passes. A finished row costs nothing more: rows are dropped from the batch as they end.
 
@@ -173,7 +173,9 @@ def generate(
         hidden = policy.advance(token, state)
 
     used = int(mask.sum(-1).max())
-    texts = tokenizer.batch_decode([r[m.bool()] for r, m in zip(responses, mask)], skip_special_tokens=True)
+    texts = tokenizer.batch_decode(
+        [r[m.bool()] for r, m in zip(responses, mask, strict=True)], skip_special_tokens=True
+    )
     query_texts = [q if isinstance(q, str) else tokenizer.decode(q, skip_special_tokens=True) for q in queries]
     return Rollout(
         ids, query_mask, responses[:, :used], mask[:, :used], logprobs[:, :used], values[:, :used], finished,
@@ -198,6 +200,6 @@ def generate_texts(
         rollout = generate(
             policy, tokenizer, [queries[i] for i in part], max_new_tokens, rows=part, use_value_head=False, **sampling
         )
-        for i, text in zip(part, rollout.texts):
+        for i, text in zip(part, rollout.texts, strict=True):
             texts[i] = text
     return texts

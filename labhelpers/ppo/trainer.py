@@ -1,9 +1,9 @@
 """The PPO loop's trainer: `generate` -> (your reward) -> `step`, with the names the labs use.
 
-    for batch in itertools.islice(trainer.dataloader, ppo_steps):
-        rollout = trainer.generate(batch["query"], max_new_tokens=48)
-        scores = reward.score(batch["query"], rollout.texts)
-        stats = trainer.step(rollout, scores)
+for batch in itertools.islice(trainer.dataloader, ppo_steps):
+    rollout = trainer.generate(batch["query"], max_new_tokens=48)
+    scores = reward.score(batch["query"], rollout.texts)
+    stats = trainer.step(rollout, scores)
 """
 
 from __future__ import annotations
@@ -210,7 +210,11 @@ class PPOTrainer:
 
         # 2d. Statistics, the KL controller, the step counter.
         stats = self._statistics(mask, old_logprobs, ref_logprobs, old_values, returns, advantages, kl, finished)
-        stats |= {"objective/kl_coef": kl_coef, "ppo/mean_scores": float(raw.mean()), "ppo/std_scores": float(raw.std())}
+        stats |= {
+            "objective/kl_coef": kl_coef,
+            "ppo/mean_scores": float(raw.mean()),
+            "ppo/std_scores": float(raw.std(correction=0)),
+        }
         stats |= updates | {f"time/{name}": seconds for name, seconds in times.items()}
         stats["time/total"] = sum(times.values())
         self.kl_controller.update(stats["objective/kl"], len(mask))
@@ -224,7 +228,9 @@ class PPOTrainer:
         if len(rollout) != expected:
             raise TrainingError(f"the rollout has {len(rollout)} responses, this process's batch is {expected}.")
         if scores.shape != (len(rollout),):
-            raise TrainingError(f"{len(rollout)} responses need {len(rollout)} scores, got shape {tuple(scores.shape)}.")
+            raise TrainingError(
+                f"{len(rollout)} responses need {len(rollout)} scores, got shape {tuple(scores.shape)}."
+            )
         if not bool(scores.isfinite().all()):
             bad = (~scores.isfinite()).nonzero().flatten().tolist()
             raise TrainingError(f"the reward of response {bad[0]} is {scores[bad[0]].item()}: not a finite number.")
@@ -341,7 +347,7 @@ class PPOTrainer:
             largest = torch.maximum(largest, losses.stats["policy/ratio_max"].double().cpu())
         self.processes.sum_gradients(self.parameters)
         sums, largest = self.processes.gather(sums[None]).sum(0), self.processes.gather(largest).max()
-        return dict(zip([*names, "policy/ratio"], sums.tolist())) | {"policy/ratio_max": largest.item()}
+        return dict(zip([*names, "policy/ratio"], sums.tolist(), strict=True)) | {"policy/ratio_max": largest.item()}
 
     def _gradients_finite(self) -> bool:
         return all(p.grad is None or bool(p.grad.isfinite().all()) for p in self.parameters)
@@ -445,7 +451,9 @@ class PPOTrainer:
         state = json.loads(saved[-1].read_text(encoding="utf-8"))
         changed = sorted(k for k, v in asdict(self.config).items() if state["config"].get(k, v) != v)
         if changed:
-            raise ArtifactError(f"{saved[-1].parent} was written with other settings ({', '.join(changed)}): start a new run.")
+            raise ArtifactError(
+                f"{saved[-1].parent} was written with other settings ({', '.join(changed)}): start a new run."
+            )
         tensors = load_file(saved[-1].with_name("trainer_state.safetensors"))
         with torch.no_grad():
             for i, parameter in enumerate(self.parameters):

@@ -29,7 +29,7 @@ B: That will be {much}, please.
  / The price is {much}, and the view is free.
 > {A} buys {what} to {where} for {much} and will travel {on}.
 > {A} wants {what} to {where} {on}, and {B} says that it costs {much}.
-> {B} sells {A} {what} to {where} for {on}, at a price of {much}.
+> {B} sells {A} {what} to {where} {on}, at a price of {much}.
 
 - delay | who when:day where:city how_much:short
 A: Excuse me, why is the train to {where} not here?

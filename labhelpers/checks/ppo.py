@@ -1,0 +1,94 @@
+"""Checks for notebook 04: the token rewards and generalised advantage estimation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from labhelpers.checks.verdict import judge
+
+
+def check_token_rewards(token_rewards: Callable[..., Any]) -> None:
+    """Checks `token_rewards(score, logprobs, ref_logprobs, kl_coef)` for one response: score a number, the rest `[T]`."""
+    import torch
+
+    logprobs = torch.tensor([-1.0, -0.5, -2.0, -0.2])
+    ref = torch.tensor([-1.5, -0.25, -1.0, -0.6])
+    score, beta = 3.0, 0.1
+    kl = logprobs - ref
+    right = -beta * kl
+    right[-1] += score
+    everywhere, first, sign = score - beta * kl, -beta * kl, beta * kl
+    first[0] += score
+    sign[-1] += score
+    no_penalty, no_coef = torch.zeros(4), -kl
+    no_penalty[-1], no_coef[-1] = score, no_coef[-1] + score
+    absolute = -beta * kl.abs()
+    absolute[-1] += score
+    judge(
+        "check_token_rewards",
+        lambda: token_rewards(score, logprobs, ref, beta),
+        right,
+        {
+            "the sign of the KL term: moving away from the reference must cost, not pay.": sign,
+            "the score belongs to the last token only: the reward model judged the whole response.": everywhere,
+            "the score stands at the first token; it is known only after the last.": first,
+            "where is the KL penalty? Only the score arrives.": no_penalty,
+            "did you forget the KL coefficient?": no_coef,
+            "that is the absolute log-ratio; the penalty here is the log-ratio itself, sign and all.": absolute,
+            "the score is missing: only the KL penalty arrives.": -beta * kl,
+        },
+    )
+
+
+def _gae(values: Any, rewards: Any, mask: Any, gamma: float, lam: float, mistake: str = "") -> Any:
+    """Generalised advantage estimation, plain or with one mistake built in."""
+    import torch
+
+    if mistake != "no mask":
+        values, rewards = values * mask, rewards * mask
+    length = values.shape[1]
+    steps = range(length) if mistake == "forward loop" else reversed(range(length))
+    advantages, running = torch.zeros_like(values), torch.zeros(len(values), dtype=values.dtype)
+    for t in steps:
+        last = t == length - 1
+        following = torch.zeros_like(running) if last or mistake == "no bootstrap" else values[:, t + 1]
+        delta = rewards[:, t] + gamma * following - (0 if mistake == "no baseline" else values[:, t])
+        decay = {"no lambda": gamma, "no gamma": lam, "lambda = 0": 0.0}.get(mistake, gamma * lam)
+        running = delta + decay * running
+        advantages[:, t] = running
+    return advantages if mistake == "no mask" else advantages * mask
+
+
+def check_gae(gae: Callable[..., Any]) -> None:
+    """Checks `gae(values, rewards, mask, gamma, lam)` -> advantages `[B, T]`, not whitened, 0 outside the mask."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    values, rewards = (torch.randn(3, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])
+    inputs = (values, rewards, mask, 0.9, 0.8)
+    right = _gae(*inputs)
+    valid = right[mask.bool()]
+    messages = {
+        "forward loop": "the loop runs from the first token to the last. A_t needs A_{t+1}: go backwards.",
+        "no mask": "the mask is forgotten: values and rewards of the padding leak into the last tokens.",
+        "no bootstrap": "the bootstrap is missing: delta_t needs gamma * V_{t+1}.",
+        "no baseline": "V_t is not subtracted: these are discounted rewards, not advantages.",
+        "no lambda": "lambda is missing: A_{t+1} is discounted by gamma * lambda.",
+        "no gamma": "gamma is missing where A_{t+1} is discounted: it is gamma * lambda.",
+        "lambda = 0": "A_{t+1} never arrives: this is the one-step error delta_t alone.",
+    }
+    mistakes = {message: _gae(*inputs, mistake=kind) for kind, message in messages.items()}
+    whitened = torch.where(mask.bool(), (right - valid.mean()) / valid.std(), 0)
+    mistakes["these advantages are whitened already; return them as they are."] = whitened
+    mistakes["these are the returns, A + V; the advantages are wanted."] = right + values * mask
+
+    def attempt() -> Any:
+        answer = gae(*(x.clone() if torch.is_tensor(x) else x for x in inputs))
+        # What stands outside the mask is never used, except when it shows that the mask was forgotten.
+        if torch.is_tensor(answer) and answer.shape == right.shape and torch.allclose(answer[mask.bool()], valid):
+            return right
+        return answer
+
+    judge("check_gae", attempt, right, mistakes)
