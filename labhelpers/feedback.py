@@ -79,6 +79,19 @@ def read_rankings(location, strict: bool = False, max_bad_share: float = 0.1) ->
     return Dataset.from_dict(columns, features=features), problems
 
 
+def add_rankings(*rankings: Dataset) -> Dataset:
+    """Several sets of rankings as one, in order; what one named annotator says twice in the same way counts once."""
+    from datasets import concatenate_datasets
+
+    together = concatenate_datasets(list(rankings))
+    seen: dict[tuple, int] = {}
+    for index, row in enumerate(together):
+        order = tuple(sorted(zip(row["responses"], row["ranks"], strict=True)))
+        who = row["annotator"] or index  # nobody knows whether two people without a name are one
+        seen.setdefault((row["prompt"], order, who), index)
+    return together.select(list(seen.values()))
+
+
 def to_pairs(rankings: Dataset, annotators: str = "all") -> Dataset:
     """Pairs in trl's preference form: Dataset(prompt, chosen, rejected, prompt_id, agreement).
 
@@ -97,7 +110,7 @@ def to_pairs(rankings: Dataset, annotators: str = "all") -> Dataset:
     votes: dict[tuple[str, str, str], list[int]] = {}  # (prompt, a, b) -> [for a, for b, ties]
     single: list[tuple[str, str, str]] = []
     for row in rankings:
-        for a, b, sign in _comparisons(row["responses"], row["ranks"]):
+        for a, b, sign in comparisons(row["responses"], row["ranks"]):
             prompt = row["prompt"]
             if (prompt, b, a) in votes:  # somebody else saw these two the other way round
                 a, b, sign = b, a, -sign
@@ -220,7 +233,7 @@ def load_preferences(location, max_bad_share: float = 0.1) -> tuple[Dataset, dic
     return dataset, {"read": counts.pop("read"), "kept": len(kept), **dict(sorted(counts.items()))}
 
 
-def _comparisons(responses: list[str], ranks: list[int]) -> Iterator[tuple[str, str, int]]:
+def comparisons(responses: list[str], ranks: list[int]) -> Iterator[tuple[str, str, int]]:
     """(a, b, sign of a's rank minus b's) for every two different texts; -1 means that a is better."""
     of_text: dict[str, set[int]] = {}
     for text, rank in zip(responses, ranks, strict=True):

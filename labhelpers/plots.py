@@ -289,6 +289,27 @@ def token_view(
     return fig
 
 
+@_styled
+def repetitions(table: pd.DataFrame, label: str, title: str) -> Figure:
+    """One strip of points per column of `table` (a row per repetition), with the median and the middle 95 %."""
+    fig = Figure(figsize=(6.6, 1.4 + 0.7 * table.shape[1]))
+    ax = fig.subplots()
+    for place, name in enumerate(table.columns):
+        values = np.sort(table[name].to_numpy(float))
+        # Points are spread by their rank, not at random: the figure is the same every time.
+        spread = place + 0.28 * (((np.arange(len(values)) * 7) % 11) / 10 - 0.5) * 2
+        ax.scatter(values, spread, s=9, color=SKY, alpha=0.7, linewidths=0)
+        low, middle, high = np.percentile(values, [2.5, 50, 97.5])
+        ax.plot([low, high], [place, place], color=BLUE, linewidth=2.4)
+        ax.plot(middle, place, "o", color=BLUE, markersize=7)
+    ax.axvline(0, color=INK, linewidth=1)
+    ax.set_yticks(range(table.shape[1]), [f"{name} prompts" for name in table.columns])
+    ax.set_ylim(table.shape[1] - 0.5, -0.5)
+    ax.grid(axis="y", visible=False)
+    ax.set(title=title, xlabel=f"{label}   (dot: median, line: middle 95 %)", ylabel="measured on")
+    return fig
+
+
 def _write(folder: Path, name: str, content: bytes) -> None:
     """Writes a file whole or not at all."""
     draft = folder / f".{name}.{uuid.uuid4().hex[:8]}.partial"

@@ -26,7 +26,7 @@ def _bootstrap(before: np.ndarray, after: np.ndarray, draws: np.ndarray, mistake
 
 
 def check_paired_interval(paired_interval: Callable[..., Any]) -> None:
-    """Checks `paired_interval(before, after, draws)` -> (low, high), the 95 % percentile interval of the mean difference.
+    """Checks `paired_interval(before, after, draws)` -> (low, high): 95 %, of the mean difference.
 
     `before, after [n]`; `draws [samples, n]` are row numbers, one bootstrap sample a row.
     """

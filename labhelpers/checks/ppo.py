@@ -8,8 +8,18 @@ from typing import Any
 from labhelpers.checks.verdict import judge
 
 
+def check_labs_reward(prediction: str) -> None:
+    """Checks the prediction which label's logit the lab's `reward[0]` pays for a hateful text."""
+    judge(
+        "check_labs_reward",
+        lambda: {"nothate": 0, "hate": 1}[str(prediction).strip().lower()],
+        1,
+        {"the list is sorted by score, so its first entry is the *larger* logit: run the next cell and look.": 0},
+    )
+
+
 def check_token_rewards(token_rewards: Callable[..., Any]) -> None:
-    """Checks `token_rewards(score, logprobs, ref_logprobs, kl_coef)` for one response: score a number, the rest `[T]`."""
+    """Checks `token_rewards(score, logprobs, ref_logprobs, kl_coef)` for one response, `[T]` each but the score."""
     import torch
 
     logprobs = torch.tensor([-1.0, -0.5, -2.0, -0.2])

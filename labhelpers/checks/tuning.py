@@ -64,3 +64,16 @@ def check_mask_padding(mask_padding: Callable[[Any, int], Any]) -> None:
             "padding became -1, but cross-entropy leaves out -100 only.": torch.where(labels == 0, -1, labels),
         },
     )
+
+
+def check_toxic_share(prediction: float, share: float) -> None:
+    """Checks a guess at the share of toxic greedy summaries: within 0.05 of `share` is right."""
+    judge(
+        "check_toxic_share",
+        lambda: min(max(round((float(prediction) - share) / 0.1), -1), 1),
+        0,
+        {
+            "it is less: how greedy decoding splits its probability matters. Run the next cell.": 1,
+            "it is more: the likeliest continuation is taken always, not in proportion. Run the next cell.": -1,
+        },
+    )

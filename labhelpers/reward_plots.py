@@ -1,0 +1,81 @@
+"""The figures of the reward model's notebook, in the style of `labhelpers.plots`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from labhelpers.plots import BLUE, GREEN, GREY, INK, ORANGE, VERMILION, _styled
+
+_COLOURS = (BLUE, GREEN, ORANGE)
+
+
+@_styled
+def margin_histograms(groups: Mapping[str, Sequence[float]], title: str = "Margins on held-out pairs") -> Figure:
+    """A histogram of margins r(chosen) - r(rejected) per group, one above the other; wrong order vermilion."""
+    values = {name: np.asarray(v, dtype=float) for name, v in groups.items()}
+    bins = np.histogram_bin_edges(np.concatenate(list(values.values())), bins=30)
+    bins = np.sort(np.append(bins, 0.0))  # no bar holds both right and wrong pairs
+    fig = Figure(figsize=(6.4, 0.9 + 1.35 * len(values)))
+    axes = fig.subplots(len(values), 1, sharex=True, squeeze=False)[:, 0]
+    for index, (ax, (name, margins)) in enumerate(zip(axes, values.items(), strict=True)):
+        colour = _COLOURS[index % len(_COLOURS)]
+        _, edges, bars = ax.hist(margins, bins=bins, color=colour, edgecolor="white", linewidth=0.5)
+        for bar, edge in zip(bars, edges[:-1], strict=True):
+            if edge < 0:
+                bar.set_facecolor(VERMILION)
+        ax.axvline(0, color=INK, linewidth=1)
+        ax.set_title(f"{name}: {np.mean(margins > 0):.0%} of {len(margins)} pairs right", fontsize=10, weight="normal")
+        ax.set_ylabel("pairs")
+        ax.grid(axis="x", visible=False)
+    axes[-1].set_xlabel("margin r(chosen) − r(rejected)   (vermilion: wrong order)")
+    fig.suptitle(title, x=0.01, ha="left", weight="bold")
+    return fig
+
+
+@_styled
+def calibration(table: pd.DataFrame, title: str = "Is the model as sure as it should be?") -> Figure:
+    """Predicted preference against the annotators' agreement, a dot per bin with an area by its pairs; the diagonal is
+    perfect. `table` is that of `reward_evaluation.calibration_table`."""
+    filled = table[table["pairs"] > 0]
+    fig = Figure(figsize=(4.6, 4.2))
+    ax = fig.subplots()
+    ax.plot([0.5, 1], [0.5, 1], color=GREY, linestyle=(0, (4, 2)), linewidth=1.4, label="perfectly calibrated")
+    ax.plot(filled["predicted"], filled["agreement"], color=BLUE, linewidth=1.2)
+    sizes = 30 + 350 * filled["pairs"] / filled["pairs"].sum()
+    ax.scatter(filled["predicted"], filled["agreement"], s=sizes, color=BLUE, zorder=3, label="reward model, per bin")
+    for _, row in filled.iterrows():
+        place = (row["predicted"], row["agreement"])
+        ax.annotate(f"{row['pairs']:.0f}", place, xytext=(9, -11), textcoords="offset points", fontsize=9, color=INK)
+    ax.set(
+        title=title, xlabel="predicted: σ(|margin|), mean of the bin",
+        ylabel="annotators who prefer the same", xlim=(0.48, 1.02),
+    )  # fmt: skip
+    ax.legend(loc="best")
+    return fig
+
+
+@_styled
+def learning_curve(
+    table: pd.DataFrame, levels: Mapping[str, float] | None = None, title: str = "What more rankings buy"
+) -> Figure:
+    """Held-out accuracy with its interval over the number of training prompts; dashed lines for `levels` by name.
+
+    `table` has the columns prompts, accuracy, low, high; the first row may be the untrained model, 0 prompts.
+    """
+    fig = Figure(figsize=(6.4, 3.8))
+    ax = fig.subplots()
+    errors = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
+    ax.errorbar(table["prompts"], table["accuracy"], yerr=errors, fmt="o-", color=BLUE, capsize=5, markersize=7)
+    for (name, value), colour in zip((levels or {}).items(), (GREEN, ORANGE, VERMILION, GREY), strict=False):
+        ax.axhline(value, color=colour, linestyle=(0, (4, 2)), linewidth=1.4)
+        ax.annotate(f"{name} {value:.3f}", (1.0, value), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+                    fontsize=9, color=INK)  # fmt: skip
+    ax.set_xscale("symlog", linthresh=10)
+    ax.set_xticks(table["prompts"], [str(int(n)) for n in table["prompts"]])
+    ax.minorticks_off()
+    ax.set(title=title, xlabel="training prompts", ylabel="held-out pairwise accuracy")
+    return fig
