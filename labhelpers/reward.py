@@ -8,7 +8,9 @@ how good it is. Notebook 04 takes it as PPO's reward through `score(prompts, res
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as hf_logging
 
 from labhelpers.errors import DataError, ModelError, TrainingError
 from labhelpers.locations import model_folder
@@ -88,7 +91,8 @@ class RewardModel:
 
     def save(self, folder: str | Path) -> None:
         """Writes model (safetensors, in its own precision) and tokenizer in the Hub's form."""
-        self.model.save_pretrained(folder)
+        with quiet():
+            self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
 
@@ -97,7 +101,8 @@ def load_reward_model(location, dtype: str | torch.dtype = "auto", device: str =
 
     Raises ModelError when there is none: a checkpoint without a trained head would give random rewards.
     """
-    model, tokenizer, missing = _load(location, dtype, device)
+    with quiet():
+        model, tokenizer, missing = _load(location, dtype, device)
     if missing:
         raise ModelError(
             f"{str(location)!r} holds no trained reward model ({missing[0]} is missing). Train one with notebook 02, "
@@ -115,7 +120,7 @@ def new_reward_model(
     not): matrices with standard deviation 1/sqrt(columns), vectors 0. `sft_adapter` (a peft folder for the base model
     at `location`) is merged first: the reward model then starts from the SFT model.
     """
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, quiet():
         if sft_adapter is not None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="labhelpers-merged-"))
             location = _merge(location, sft_adapter, folder)
@@ -142,6 +147,26 @@ def encode_texts(reward_model: RewardModel, texts: Sequence[str]) -> list[list[i
         return tokenizer(list(texts), truncation=limit is not None, max_length=limit)["input_ids"]
     finally:
         tokenizer.truncation_side = side
+
+
+@contextlib.contextmanager
+def quiet():
+    """No advice and no bars from transformers, trl and peft in a learner's output while the `with` block runs."""
+    loggers = [logging.getLogger(name) for name in ("trl", "transformers", "accelerate")]
+    levels = [logger.level for logger in loggers]
+    bars = hf_logging.is_progress_bar_enabled()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    hf_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # trl's and transformers' names for the same options differ
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if bars:
+            hf_logging.enable_progress_bar()
 
 
 def _load(location, dtype, device: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, list[str]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 import math
 import shutil
 import tempfile
@@ -26,7 +25,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import RewardConfig, RewardTrainer
 
 from labhelpers.errors import DataError, TrainingError
-from labhelpers.reward import RewardModel, encode_texts, format_text, pairwise_loss
+from labhelpers.reward import RewardModel, encode_texts, format_text, pairwise_loss, quiet
 
 _PAIRS_PER_ROW = 64  # a prompt with more pairs than this comes as several rows of the training set
 _TOGETHER = 16  # sequences of similar length that are encoded in one go
@@ -67,7 +66,8 @@ def train_reward_model(
             learning_rate=learning_rate, per_device_train_batch_size=batch_size,
         )  # fmt: skip
         trainer = _PromptTrainer(reward_model, arguments, rows, weigh_prompts)
-        trainer.train(resume_from_checkpoint=resume)
+        with quiet():
+            trainer.train(resume_from_checkpoint=resume)
     reward_model.model.eval()
     log = [row for row in trainer.state.log_history if "loss" in row]
     if not all(math.isfinite(row["loss"]) for row in log):
@@ -79,7 +79,7 @@ def trl_loss(reward_model: RewardModel, pairs: Dataset) -> float:
     """The loss that trl's unchanged `RewardTrainer` computes for `pairs` as one batch, to compare one's own with."""
     encoded = encode_texts(reward_model, _texts(pairs, "chosen") + _texts(pairs, "rejected"))
     rows = Dataset.from_dict({"chosen_ids": encoded[: len(pairs)], "rejected_ids": encoded[len(pairs) :]})
-    with tempfile.TemporaryDirectory(prefix="labhelpers-reward-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="labhelpers-reward-") as folder, quiet():
         trainer = RewardTrainer(
             reward_model.model,
             args=_arguments(reward_model, folder, seed=0),
@@ -122,7 +122,7 @@ class _PromptTrainer(RewardTrainer):
 
     def __init__(self, reward_model: RewardModel, arguments: RewardConfig, rows: Dataset, weigh_prompts: bool):
         self.weigh_prompts = weigh_prompts
-        with _quiet():
+        with quiet():
             super().__init__(
                 reward_model.model,
                 args=arguments,
@@ -183,7 +183,7 @@ def _rewards(model, input_ids: Tensor, attention_mask: Tensor, pad_id: int) -> T
 
 def _arguments(reward_model: RewardModel, folder, seed: int, **options: Any) -> RewardConfig:
     """trl's configuration: silent, nothing reported anywhere, the model's own precision and device."""
-    with _quiet():
+    with quiet():
         return RewardConfig(
             output_dir=str(folder),
             seed=seed,
@@ -243,17 +243,3 @@ def _fingerprint(rows: Dataset) -> str:
 
 def _texts(pairs: Dataset, side: str) -> list[str]:
     return [format_text(p, r) for p, r in zip(pairs["prompt"][:], pairs[side][:], strict=True)]
-
-
-@contextlib.contextmanager
-def _quiet():
-    """No advice from trl and transformers in a learner's output."""
-    loggers = [logging.getLogger(name) for name in ("trl", "transformers", "accelerate")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

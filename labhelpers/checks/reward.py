@@ -25,6 +25,7 @@ def check_pair_count(count: int, ranks: Sequence[int] = (1, 2, 2, 4)) -> None:
             "only neighbours in rank? The best is also better than the last.": len(set(ranks)) - 1,
             "that is every response paired with itself too.": k * k,
         },
+        otherwise="list the pairs of two responses, and strike out those without a better side.",
     )
 
 

@@ -7,6 +7,7 @@ models that are as good. The shipped checkpoints are the same everywhere by cons
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -326,3 +327,53 @@ def build(output_dir: str | Path | None = None) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         for message in pool.map(_run, BUILDERS, [data] * len(BUILDERS), [folder] * len(BUILDERS)):
             print(message)
+    if folder == data / "models":
+        _write_card(data)
+
+
+def quality(folder: str | Path) -> dict[str, float]:
+    """One number per checkpoint on held-out data: accuracy, or minus the loss per token. For comparing rebuilds."""
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    from labhelpers.toxicity import class_logits, load_classifier
+
+    folder, data, result = Path(folder), data_dir(), {}
+    hate = read_rows(data / "hate" / "test.jsonl")
+    for name in ("roberta-hate", "roberta-hate-judge"):
+        logits = class_logits(*load_classifier(folder / name), [row["text"] for row in hate])
+        found = (logits[:, 1] > logits[:, 0]).tolist()
+        result[name] = sum(f == (row["label"] == "hate") for f, row in zip(found, hate, strict=True)) / len(hate)
+    rows = read_rows(data / "dialogues" / "validation.jsonl")
+    prompts = [MINUTES.format(dialogue=row["dialogue"]) for row in rows]
+    with torch.no_grad():
+        tokenizer = AutoTokenizer.from_pretrained(folder / "t5-base-summariser")
+        model = AutoModelForSeq2SeqLM.from_pretrained(folder / "t5-base-summariser")
+        labels = tokenizer([row["summary"] for row in rows]).input_ids
+        loss = seq2seq_loss(model, tokenizer(prompts).input_ids, labels)
+        result["t5-base-summariser"] = -loss(np.arange(len(rows))).item()
+        tokenizer = AutoTokenizer.from_pretrained(folder / "llama-summariser")
+        model = AutoModelForCausalLM.from_pretrained(folder / "llama-summariser")
+        ids = tokenizer([PROMPT.format(dialogue=row["dialogue"]) + row["summary"] for row in rows]).input_ids
+        ids, labels = pad(ids, 0), pad(ids, -100)
+        result["llama-summariser"] = -model(input_ids=ids, attention_mask=(ids != 0).long(), labels=labels).loss.item()
+        tokenizer = AutoTokenizer.from_pretrained(folder / "roberta-base")
+        model = AutoModelForMaskedLM.from_pretrained(folder / "roberta-base")
+        ids = pad(tokenizer([row["summary"] for row in rows]).input_ids, 1)
+        hidden = (torch.arange(ids.shape[1]) % 7 == 3) & (ids > 4)
+        masked, labels = ids.masked_fill(hidden, tokenizer.mask_token_id), ids.masked_fill(~hidden, -100)
+        result["roberta-base"] = -model(input_ids=masked, attention_mask=(ids != 1).long(), labels=labels).loss.item()
+    return result
+
+
+def _write_card(data: Path) -> None:
+    """Lists the checkpoints, with sizes and hashes, between the data card's model markers."""
+    lines = ["<!-- models -->", "", "| file | bytes | sha256 |", "|---|---:|---|"]
+    for path in sorted((data / "models").rglob("*")):
+        if path.is_file():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            lines.append(f"| `{path.relative_to(data).as_posix()}` | {path.stat().st_size} | {digest} |")
+    card = (data / "README.md").read_text(encoding="utf-8")
+    before, _, rest = card.partition("<!-- models -->")
+    _, end, after = rest.partition("<!-- /models -->")
+    text = before + "\n".join(lines) + "\n\n" + end + after
+    (data / "README.md").write_text(text, encoding="utf-8")

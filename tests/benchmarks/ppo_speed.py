@@ -184,13 +184,18 @@ def main() -> None:
             dtype = options.dtypes[0]
             result = measure("table", options.table_shape, dtype, options, dialogues)
             others.append({"shape": options.table_shape, "dtype": dtype, "variant": "table"} | result)
-    print(f"{platform.machine()}, {options.threads} threads, batch {options.batch}, mini-batch {options.mini_batch}, "
-          f"{options.max_new[0]}-{options.max_new[1] - 1} new tokens, {rows[0]['prompt_tokens']:.0f} prompt tokens")  # fmt: skip
+    low, high = options.max_new
+    print(
+        f"{platform.machine()}, {options.threads} threads, batch {options.batch}, mini-batch {options.mini_batch}, "
+        f"{low}-{high - 1} new tokens, {rows[0]['prompt_tokens']:.0f} prompt tokens on average"
+    )
     print_table(rows)
     for other in others:
         if other["variant"] == "evaluation":
-            print(f"\ntoxicity evaluation, {other['shape']} {other['dtype']}: {other['prompts_per_s']:.2f} prompts/s, "
-                  f"one at a time {other['prompts_per_s_lab']:.2f}, ratio {other['ratio']:.1f}")  # fmt: skip
+            print(
+                f"\ntoxicity evaluation, {other['shape']} {other['dtype']}: {other['prompts_per_s']:.2f} prompts/s, "
+                f"one at a time {other['prompts_per_s_lab']:.2f}, ratio {other['ratio']:.1f}"
+            )
         else:
             print(f"\none step, {other['shape']} {other['dtype']}, all responses of one length")
             print_linearity(other["cells"])

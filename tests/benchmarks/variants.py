@@ -1,6 +1,6 @@
 """What ppo_speed.py measures, each in a process of its own so that peak memory can be told apart.
 
-`python variants.py '{"variant": "ours", ...}'` prints one JSON line; ppo_speed.py calls it so and documents the settings.
+`python variants.py '{"variant": "ours", ...}'` prints one JSON line; ppo_speed.py, which calls it so, has the settings.
 """
 
 from __future__ import annotations

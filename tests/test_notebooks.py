@@ -1,0 +1,104 @@
+"""What every committed notebook promises a reader, and that its stored outputs can be compared."""
+
+import ast
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from labhelpers.course import declared_parameters
+from labhelpers.profiles import FIELDS
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+UNCOMPARED = {"nbval-ignore-output", "nbval-skip", "nbval-raises-exception"}
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    notebook = nbformat.read(request.param, as_version=4)
+    nbformat.validate(notebook)
+    return request.param, notebook, [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def prose(notebook):
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def test_the_core_labs_are_there():
+    assert {"02", "03", "04", "05"} <= {path.stem[:2] for path in NOTEBOOKS}
+
+
+def test_cells_are_short(notebook):
+    _, _, code = notebook
+    lengths = [len(cell.source.splitlines()) for cell in code]
+    assert statistics.median(lengths) <= 10 and max(lengths) <= 35
+
+
+def test_parameters_are_settings_of_the_profile_and_default_to_it(notebook):
+    path, _, code = notebook
+    assert "parameters" in code[0].metadata.get("tags", [])
+    declared = declared_parameters(path)
+    assert list(declared)[:3] == ["profile", "seed", "run_dir"]
+    assert set(declared) - {"profile", "seed", "run_dir"} <= set(FIELDS)
+    values = {node.targets[0].id: node.value.value for node in ast.parse(code[0].source).body}
+    assert values.pop("profile") == "tiny" and values.pop("seed") == 0
+    assert set(values.values()) == {None}
+    missing = [name for name in declared if f"{name}={name}" not in code[1].source and name not in code[1].source]
+    assert not missing, "declared, but never handed to start()"
+
+
+def test_it_opens_and_closes_as_all_do(notebook):
+    _, document, _ = notebook
+    opening, closing = document.cells[0].source, document.cells[-1].source
+    for phrase in ("After this notebook you can", "Where we are", "Running time", "Needs"):
+        assert phrase in opening
+    assert "What to remember" in closing and "**Next:**" in closing
+
+
+def test_two_exercises_or_more_with_checks_and_hints(notebook):
+    _, document, code = notebook
+    solved = [cell.source for cell in code if "# solution" in cell.source]
+    assert len(solved) >= 2
+    for source in solved:
+        assert re.search(r"^# solution\n(.|\n)+^# end solution$", source, re.MULTILINE)
+        assert re.search(r"^check_\w+\(", source, re.MULTILINE), "every exercise ends with its check"
+    assert prose(document).count("<summary>Hint</summary>") >= len(solved)
+    assert "In the original lab" in prose(document)
+
+
+def test_stored_outputs_are_complete_clean_and_comparable(notebook):
+    _, _, code = notebook
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "recorded top to bottom, in one go"
+    with_output = [cell for cell in code if cell.outputs]
+    loose = [cell for cell in with_output if UNCOMPARED & set(cell.metadata.get("tags", []))]
+    assert len(loose) <= 0.15 * len(with_output)
+    assert not any("nbval-skip" in cell.metadata.get("tags", []) or "NBVAL_SKIP" in cell.source for cell in code)
+    for cell in with_output:
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr"
+            text = str(output.get("text") or output.get("data", {}).get("text/plain"))
+            assert not re.search(r"(/home/|/root/|/tmp/|/work/|/Users/| at 0x[0-9a-f]+)", text)
+
+
+def test_figures_have_alt_text(notebook):
+    _, _, code = notebook
+    outputs = [output for cell in code for output in cell.outputs if "image/png" in output.get("data", {})]
+    assert outputs or notebook[0].stem.startswith("00")
+    for output in outputs:
+        assert len(output.metadata["image/png"]["alt"]) > 20
+
+
+def test_nothing_is_imported_twice_or_installed(notebook):
+    _, _, code = notebook
+    imported = []
+    for cell in code:
+        assert not re.search(r"^\s*[!%]", cell.source, re.MULTILINE)
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                module = getattr(node, "module", None)
+                imported += [(module, alias.name) for alias in node.names]
+    assert len(imported) == len(set(imported))
