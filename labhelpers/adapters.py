@@ -45,11 +45,9 @@ def fold_adapters(model: PeftModel, first: dict[str, Any] | None, folder: Path) 
     active: LoraConfig = model.peft_config[model.active_adapter]
     second = {name: t.detach().cpu() for name, t in get_peft_model_state_dict(model).items()}
     parts = [(active.lora_alpha / active.r, active.r, second)]
-    targets = set(active.target_modules)
     if first is not None:
         config: LoraConfig = first["config"]
         parts.insert(0, (config.lora_alpha / config.r, config.r, first["tensors"]))
-        targets |= set(config.target_modules)
     rank = sum(r for _, r, _ in parts)
     layers = sorted({name.rsplit(".lora_", 1)[0] for _, _, tensors in parts for name in tensors})
     folded: dict[str, Tensor] = {}
@@ -64,7 +62,8 @@ def fold_adapters(model: PeftModel, first: dict[str, Any] | None, folder: Path) 
     merged = LoraConfig(
         r=rank,
         lora_alpha=rank,  # scaling 1: the parts' own scalings are in B
-        target_modules=sorted(targets),
+        # By full name: the two may have named their layers in different ways.
+        target_modules=[layer.removeprefix("base_model.model.") for layer in layers],
         bias="none",
         task_type=active.task_type,
         base_model_name_or_path=None,

@@ -35,9 +35,11 @@ from transformers import (
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from labhelpers.adapters import fold_adapters, read_adapter
+from labhelpers.cache import growing_cache
 from labhelpers.devices import resolve_device, resolve_dtype
 from labhelpers.errors import ModelError, TrainingError
 from labhelpers.locations import model_folder
+from labhelpers.logprobs import chosen_logprobs
 
 VALUE_HEAD_FILE = "value_head.safetensors"
 
@@ -75,6 +77,7 @@ class Policy(nn.Module):
         self.model = model
         self.sft = sft  # the merged SFT adapter's tensors and scaling, needed again when saving
         self.is_encoder_decoder = bool(self.base.config.is_encoder_decoder)
+        self.scales_outputs = bool(getattr(self.base.config, "scale_decoder_outputs", False))
         hidden_size = self.base.get_output_embeddings().weight.shape[1]
         head_dtype = torch.float64 if self.dtype == torch.float64 else torch.float32
         self.value_head = nn.Linear(hidden_size, 1, dtype=head_dtype, device=self.device)
@@ -134,11 +137,13 @@ class Policy(nn.Module):
         return hidden[:, queries.shape[1] - 1 :]
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """`[…, d]` -> `[…, V]`, in float32 or better. T5 1.0 scales its hidden states first, FLAN-T5 does not."""
-        if getattr(self.base.config, "scale_decoder_outputs", False):
-            hidden = hidden * self.base.config.d_model**-0.5
-        logits = self.base.get_output_embeddings()(hidden)
+        """`[…, d]` -> `[…, V]`, in float32 or better."""
+        logits = self.base.get_output_embeddings()(self._scaled(hidden))
         return logits if logits.dtype == torch.float64 else logits.float()
+
+    def _scaled(self, hidden: Tensor) -> Tensor:
+        """T5 1.0 scales its hidden states before the output layer, FLAN-T5 does not."""
+        return hidden * self.base.config.d_model**-0.5 if self.scales_outputs else hidden
 
     def values(self, hidden: Tensor) -> Tensor:
         """`[…, d]` -> `[…]`: the value head's estimate of the return from here on."""
@@ -147,13 +152,12 @@ class Policy(nn.Module):
     def forward(self, queries: Tensor, query_mask: Tensor, responses: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Teacher-forced log-probabilities and values of given responses: `(logprobs[B, T], values[B, T])`.
 
-        Both are 0 outside the mask. The vocabulary is computed for response tokens only, and the chosen token is
-        gathered before the log-softmax: log p(a) = logit_a - logsumexp(logits).
+        Both are 0 outside the mask. The vocabulary is computed for response tokens only, a few hundred at a time.
         """
         hidden = self.hidden_states(queries, query_mask, responses, mask)
         keep = mask.bool()
         chosen = hidden[keep]
-        taken = token_logprobs(self.logits(chosen), responses[keep])
+        taken = chosen_logprobs(self.base.get_output_embeddings(), self._scaled(chosen), responses[keep])
         logprobs = torch.zeros(mask.shape, dtype=taken.dtype, device=taken.device).masked_scatter(keep, taken)
         values = self.values(chosen)
         return logprobs, torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(keep, values)
@@ -164,11 +168,11 @@ class Policy(nn.Module):
         """Reads the queries: `[B, Q]` -> the hidden state `[B, d]` that predicts the first token, and the state."""
         if self.is_encoder_decoder:
             encoded = self.base.get_encoder()(input_ids=queries, attention_mask=query_mask).last_hidden_state
-            cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+            cache = EncoderDecoderCache(growing_cache(), DynamicCache())
             state = DecodingState(cache, query_mask, encoded=encoded)
             first = torch.full_like(queries[:, 0], self.base.config.decoder_start_token_id)
             return self.advance(first, state), state
-        cache = DynamicCache()
+        cache = growing_cache()
         output = self.base.get_decoder()(
             input_ids=queries, attention_mask=query_mask, position_ids=_positions(query_mask),
             past_key_values=cache, use_cache=True,
@@ -210,11 +214,6 @@ class Policy(nn.Module):
         if not file.is_file():
             raise ModelError(f"{folder} holds no {VALUE_HEAD_FILE}: it was not written by Policy.save.")
         self.value_head.load_state_dict(load_file(file))
-
-
-def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
-    """log p(token): `logits[N, V]`, `tokens[N]` -> `[N]`."""
-    return logits.gather(-1, tokens[:, None]).squeeze(-1) - logits.logsumexp(-1)
 
 
 def _positions(attention_mask: Tensor) -> Tensor:
@@ -279,7 +278,7 @@ def make_policy(
     lora_r: int = 8,
     lora_alpha: int = 16,
     lora_dropout: float = 0.0,
-    target_modules: list[str] | None = None,
+    target_modules: list[str] | str | None = None,
     seed: int = 0,
 ) -> Policy:
     """Base model -> SFT merged in -> fresh PPO adapter -> value head.

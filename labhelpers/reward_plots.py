@@ -17,8 +17,10 @@ _COLOURS = (BLUE, GREEN, ORANGE)
 def margin_histograms(groups: Mapping[str, Sequence[float]], title: str = "Margins on held-out pairs") -> Figure:
     """A histogram of margins r(chosen) - r(rejected) per group, one above the other; wrong order vermilion."""
     values = {name: np.asarray(v, dtype=float) for name, v in groups.items()}
-    bins = np.histogram_bin_edges(np.concatenate(list(values.values())), bins=30)
-    bins = np.sort(np.append(bins, 0.0))  # no bar holds both right and wrong pairs
+    everything = np.concatenate(list(values.values()))
+    width = max(np.ptp(everything), 1e-6) / 30
+    # 0 is an edge: no bar holds both right and wrong pairs.
+    bins = width * np.arange(np.floor(min(everything.min() / width, 0)), np.ceil(max(everything.max() / width, 0)) + 2)
     fig = Figure(figsize=(6.4, 0.9 + 1.35 * len(values)))
     axes = fig.subplots(len(values), 1, sharex=True, squeeze=False)[:, 0]
     for index, (ax, (name, margins)) in enumerate(zip(axes, values.items(), strict=True)):
@@ -72,10 +74,13 @@ def learning_curve(
     ax.errorbar(table["prompts"], table["accuracy"], yerr=errors, fmt="o-", color=BLUE, capsize=5, markersize=7)
     for (name, value), colour in zip((levels or {}).items(), (GREEN, ORANGE, VERMILION, GREY), strict=False):
         ax.axhline(value, color=colour, linestyle=(0, (4, 2)), linewidth=1.4)
-        ax.annotate(f"{name} {value:.3f}", (1.0, value), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                    fontsize=9, color=INK)  # fmt: skip
+        place = (0.01, value)
+        ax.annotate(
+            f"{name} {value:.3f}", place, xycoords=("axes fraction", "data"), va="bottom", fontsize=9, color=INK
+        )
     ax.set_xscale("symlog", linthresh=10)
     ax.set_xticks(table["prompts"], [str(int(n)) for n in table["prompts"]])
+    ax.set_xlim(-2, 1.4 * max(table["prompts"].max(), 10))
     ax.minorticks_off()
     ax.set(title=title, xlabel="training prompts", ylabel="held-out pairwise accuracy")
     return fig

@@ -75,6 +75,7 @@ def sample_tokens(logits: Tensor, uniform: Tensor) -> Tensor:
     total = cumulative[:, -1:]
     target = uniform.to(cumulative)[:, None] * total
     token = torch.searchsorted(cumulative, target, right=True)
-    # Rounding can put the target at the very end; the last token that has any probability is the answer then.
-    last = (cumulative < total).sum(-1, keepdim=True)
-    return torch.minimum(token, last).squeeze(-1)
+    if bool((target >= total).any()):
+        # Rounding has put a target at the very end; the last token that has any probability is the answer then.
+        token = torch.minimum(token, (cumulative < total).sum(-1, keepdim=True))
+    return token.squeeze(-1)

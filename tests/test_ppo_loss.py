@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labhelpers.errors import TrainingError
-from labhelpers.policy import token_logprobs
+from labhelpers.logprobs import token_logprobs
 from labhelpers.ppo import AdaptiveKLController, gae, ppo_losses, token_rewards
 
 REFERENCE = json.loads(Path(__file__).with_name("ppo_parity.json").read_text())

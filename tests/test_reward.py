@@ -18,7 +18,7 @@ from transformers import RobertaConfig, RobertaForSequenceClassification
 from labhelpers import reward_evaluation as evaluation
 from labhelpers import reward_plots
 from labhelpers.errors import DataError, LabError, ModelError, TrainingError
-from labhelpers.feedback import load_preferences, load_rankings, split_by_prompt, to_pairs
+from labhelpers.feedback import add_rankings, load_preferences, load_rankings, split_by_prompt, to_pairs
 from labhelpers.profiles import data_dir
 from labhelpers.reward import (
     RewardModel,
@@ -413,6 +413,14 @@ def test_an_annotator_is_compared_with_the_others():
     assert (evaluation.annotator_accuracy(rankings).estimate, evaluation.annotator_accuracy(rankings).n) == (1.0, 2)
 
 
+def test_a_learners_rankings_are_added_once():
+    shipped, own = Dataset.from_list(rank("p", (1, 2, 3), (1, 3, 2))), Dataset.from_list(rank("q", (2, 1, 3)))
+    together = add_rankings(shipped, own, own)
+    assert together["prompt"][:] == ["p", "p", "q"] and together["ranks"][2] == [2, 1, 3]
+    nameless = own.remove_columns("annotator").add_column("annotator", [None])
+    assert len(add_rankings(nameless, nameless)) == 2  # two people, for all that is known
+
+
 def test_first_prompts():
     pairs = preferences()
     assert list(dict.fromkeys(evaluation.first_prompts(pairs, 3)["prompt"])) == [f"Question {i}?" for i in range(3)]
@@ -455,7 +463,7 @@ def test_a_quarter_of_the_shipped_rankings_beats_length():
     train, test = split_by_prompt(load_rankings(data_dir() / "feedback" / "rankings.jsonl"))
     pairs, held_out = to_pairs(train), to_pairs(test, annotators="majority")
     model = new_reward_model(data_dir() / "models" / "roberta-base", "float64", "cpu")
-    train_reward_model(model, evaluation.first_prompts(pairs, 94), epochs=3, learning_rate=2e-3, batch_size=8)
+    train_reward_model(model, evaluation.first_prompts(pairs, 94), epochs=3, learning_rate=3e-3, batch_size=8)
     margins = {
         "model": evaluation.pair_margins(model, held_out),
         "longer": evaluation.pair_margins(evaluation.LongerIsBetter(), held_out),

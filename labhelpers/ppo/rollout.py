@@ -10,7 +10,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from labhelpers.errors import TrainingError
-from labhelpers.policy import Policy, token_logprobs
+from labhelpers.logprobs import token_logprobs
+from labhelpers.policy import Policy
 from labhelpers.sampling import filter_logits, sample_tokens, uniforms
 
 
@@ -37,6 +38,11 @@ class Rollout:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def total_lengths(self) -> Tensor:
+        """Tokens per row, query and response: int64 `[B]`. Rows of like length make batches with little padding."""
+        return self.query_mask.sum(-1) + self.lengths
 
     @property
     def lengths(self) -> Tensor:

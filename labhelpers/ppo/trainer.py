@@ -265,8 +265,10 @@ class PPOTrainer:
         keep = self.policy.dtype == torch.float64 if keep is None else keep
         old, values = rollout.logprobs.clone(), rollout.values.clone()
         reference = torch.zeros_like(old)
-        order = rollout.lengths.argsort(stable=True)  # rows of like length together: less padding
-        for rows in order.split(self.config.forward_batch_size or self.config.mini_batch_size):
+        order = rollout.total_lengths.argsort(stable=True)
+        for rows in order.split(
+            self.config.forward_batch_size or self.config.micro_batch_size or self.config.mini_batch_size
+        ):
             part = rollout.rows(rows)
             width = part.mask.shape[1]
             with self.policy.reference():
@@ -326,7 +328,7 @@ class PPOTrainer:
         self.optimizer.zero_grad(set_to_none=True)
         n_tokens = mask[rows].sum()
         mine = rows[(rows >= own.start) & (rows < own.stop)]
-        mine = mine[mask[mine].sum(-1).argsort(stable=True)]
+        mine = mine[rollout.total_lengths[mine - own.start].argsort(stable=True)]
         names = list(_MINI_BATCH_STATS)
         sums = torch.zeros(len(names) + 1, dtype=torch.float64)
         largest = torch.zeros(1, dtype=torch.float64)
