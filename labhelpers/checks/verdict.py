@@ -53,6 +53,8 @@ def _say(name: str, message: str) -> bool:
 def _short(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return "(" + ", ".join(map(_short, value)) + ")"
+    if np.ndim(value) == 0 and isinstance(value, (int, float)):
+        return f"{value:.4g}"
     try:
         return np.array2string(np.round(np.asarray(value, dtype=float), 4), separator=", ").replace("\n", "")
     except (TypeError, ValueError):
