@@ -62,6 +62,7 @@ class Profile:
     learning_rate: float
     value_learning_rate: float
     kl_coef: float
+    lam: float
     max_new_tokens: int
     rewards: tuple[str, ...]
     # what is measured (notebooks 04 and 05)
@@ -105,8 +106,9 @@ _TABLE = {
     "mini_batch_size": (16, 4),
     "ppo_epochs": (1, 1),
     "learning_rate": (1.5e-3, 1.41e-5),
-    "value_learning_rate": (5e-3, 1e-4),
+    "value_learning_rate": (5e-4, 1e-4),
     "kl_coef": (0.15, 0.2),
+    "lam": (1.0, 0.95),
     "max_new_tokens": (48, 200),
     "rewards": (("toxicity", "learned"), ("toxicity", "learned")),
     "eval_prompts": (300, 100),
@@ -121,7 +123,7 @@ LOCATIONS = (
 
 # The smallest value that makes sense; other numbers must be at least 1 (counts) or above 0 (rates).
 _MINIMUM = {"min_chars": 0, "ppo_steps": 0, "kl_coef": 0.0, "sft_epochs": 0, "reward_epochs": 0}
-_MINIMUM |= {"lora_dropout": 0.0, "sft_lora_dropout": 0.0}
+_MINIMUM |= {"lora_dropout": 0.0, "sft_lora_dropout": 0.0, "lam": 0.0}
 _CHOICES = {"dtype": ("auto", "float64", "float32", "bfloat16", "float16")}
 _KINDS = {int: "a whole number", float: "a number", str: "text", tuple: "a list of names"}
 
@@ -209,6 +211,8 @@ def _in_range(field: str, value, kind: type):
         raise ProfileError(f"parameter {field!r} must be a finite number, not {value!r}")
     if field.endswith("dropout") and value >= 1:
         raise ProfileError(f"parameter {field!r} must be less than 1, not {value!r}")
+    if field == "lam" and value > 1:
+        raise ProfileError(f"parameter {field!r} must be at most 1, not {value!r}")
     if field in _MINIMUM or kind is int:
         lowest = _MINIMUM.get(field, 1)
         if value < lowest:

@@ -66,7 +66,7 @@ def train_reward_model(
             learning_rate=learning_rate, per_device_train_batch_size=batch_size,
         )  # fmt: skip
         trainer = _PromptTrainer(reward_model, arguments, rows, weigh_prompts)
-        with quiet(), _memory_as_it_comes():
+        with quiet():
             trainer.train(resume_from_checkpoint=resume)
     reward_model.model.eval()
     log = [row for row in trainer.state.log_history if "loss" in row]
@@ -243,14 +243,3 @@ def _fingerprint(rows: Dataset) -> str:
 
 def _texts(pairs: Dataset, side: str) -> list[str]:
     return [format_text(p, r) for p, r in zip(pairs["prompt"][:], pairs[side][:], strict=True)]
-
-
-@contextlib.contextmanager
-def _memory_as_it_comes():
-    """Without the NaN that deterministic algorithms write into fresh memory: a debugging aid, a tenth of the time."""
-    fill = torch.utils.deterministic.fill_uninitialized_memory
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.utils.deterministic.fill_uninitialized_memory = fill
