@@ -143,6 +143,8 @@ def training_curves(
         label_title, label = NAMES.get(key, (key, key))
         ax.set(title=label_title, xlabel="PPO step", ylabel=label)
         ax.xaxis.get_major_locator().set_params(integer=True)
+        if key == "ppo/val/var_explained":  # a share of 1: what is near 0 should look near 0
+            ax.set_ylim(min(-1.0, values.min()), 1.0)
     axes[0].legend(loc="best")
     fig.suptitle(title, x=0.01, ha="left", weight="bold")
     return fig

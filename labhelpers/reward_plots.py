@@ -78,6 +78,7 @@ def learning_curve(
         ax.annotate(
             f"{name} {value:.3f}", place, xycoords=("axes fraction", "data"), va="bottom", fontsize=9, color=INK
         )
+    ax.set_ylim(top=max([table["high"].max(), *(levels or {}).values()]) + 0.03)  # room for the topmost label
     ax.set_xscale("symlog", linthresh=10)
     ax.set_xticks(table["prompts"], [str(int(n)) for n in table["prompts"]])
     ax.set_xlim(-2, 1.4 * max(table["prompts"].max(), 10))
