@@ -42,11 +42,14 @@ def test_parameters_are_settings_of_the_profile_and_default_to_it(notebook):
     assert "parameters" in code[0].metadata.get("tags", [])
     declared = declared_parameters(path)
     assert list(declared)[:3] == ["profile", "seed", "run_dir"]
-    assert set(declared) - {"profile", "seed", "run_dir"} <= set(FIELDS)
+    switches = {"resume"}  # how a notebook proceeds, not a setting of the run
+    assert set(declared) - {"profile", "seed", "run_dir"} - switches <= set(FIELDS)
     values = {node.targets[0].id: node.value.value for node in ast.parse(code[0].source).body}
     assert values.pop("profile") == "tiny" and values.pop("seed") == 0
+    assert not any(values.pop(name, False) for name in switches)
     assert set(values.values()) == {None}
-    missing = [name for name in declared if f"{name}={name}" not in code[1].source and name not in code[1].source]
+    handed_over = [name for name in declared if name not in switches]
+    missing = [name for name in handed_over if f"{name}={name}" not in code[1].source and name not in code[1].source]
     assert not missing, "declared, but never handed to start()"
 
 

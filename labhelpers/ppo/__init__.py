@@ -1,9 +1,10 @@
 """Proximal policy optimization for language models of both families, encoder-decoder and decoder-only.
 
-Read in this order: `loss` (the arithmetic, each formula with its source), `rollout` (the policy writes), `trainer`
-(the loop), `processes` (the loop on several processes).
+Read in this order: `loss` (the arithmetic, each formula with its source), `rollout` (the policy writes), `config` and
+`trainer` (the loop), `statistics` (what it reports), `state` (stopping and going on), `processes` (several of them).
 """
 
+from labhelpers.ppo.config import PPOConfig
 from labhelpers.ppo.loss import (
     AdaptiveKLController,
     FixedKLController,
@@ -16,7 +17,7 @@ from labhelpers.ppo.loss import (
     whiten,
 )
 from labhelpers.ppo.rollout import Rollout, generate, generate_texts
-from labhelpers.ppo.trainer import PPOConfig, PPOTrainer
+from labhelpers.ppo.trainer import PPOTrainer
 
 __all__ = [
     "AdaptiveKLController",

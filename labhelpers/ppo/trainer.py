@@ -8,91 +8,29 @@ for batch in itertools.islice(trainer.dataloader, ppo_steps):
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from labhelpers.errors import ArtifactError, TrainingError
+from labhelpers.errors import TrainingError
 from labhelpers.policy import Policy
-from labhelpers.ppo.loss import (
-    AdaptiveKLController,
-    FixedKLController,
-    gae,
-    masked_mean,
-    masked_var,
-    ppo_losses,
-    token_rewards,
-)
+from labhelpers.ppo import state
+from labhelpers.ppo.config import PPOConfig
+from labhelpers.ppo.loss import AdaptiveKLController, FixedKLController, gae, masked_mean, ppo_losses, token_rewards
 from labhelpers.ppo.processes import Processes
 from labhelpers.ppo.rollout import Rollout, generate
+from labhelpers.ppo.statistics import rollout_statistics
 from labhelpers.sampling import permutation
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PPOConfig:
-    """What a PPO run does. One step = one rollout of `batch_size` responses, then `ppo_epochs` passes over it in
-    mini-batches of `mini_batch_size` (one optimizer update each), computed `micro_batch_size` rows at a time."""
-
-    batch_size: int = 16
-    mini_batch_size: int = 4
-    micro_batch_size: int | None = None  # None: the whole mini-batch at once; changes memory, not the result
-    ppo_epochs: int = 1
-    learning_rate: float = 1.41e-5
-    value_learning_rate: float | None = None  # None: the same as learning_rate
-    lr_schedule: str = "constant"  # or "linear", "cosine": down to 0 at total_steps
-    total_steps: int | None = None
-    max_grad_norm: float | None = 1.0
-    kl_coef: float = 0.2
-    kl_penalty: str = "kl"  # or "abs", "mse"
-    adaptive_kl: bool = False
-    target: float = 6.0  # the KL per response that the adaptive controller aims at
-    horizon: int = 10000
-    gamma: float = 1.0
-    lam: float = 0.95
-    whiten_rewards: bool = False
-    cliprange: float = 0.2
-    cliprange_value: float = 0.2
-    vf_coef: float = 0.1
-    target_kl: float | None = None  # stop a step's updates once approxkl exceeds this
-    ratio_threshold: float = 10.0  # skip an update whose mean ratio exceeds this
-    scale_scores: bool = False  # divide scores by their running standard deviation
-    center_scores: bool = False  # subtract their running mean first
-    score_clip: float | None = None  # then clip to ± this
-    missing_eos_penalty: float | None = None  # subtracted from the score of a response that never ended
-    dropout: bool = False  # the model's and LoRA's dropout during updates; never during rollouts
-    keep_logprobs: bool | None = None  # use the rollout's log-probabilities; None: only in float64 (see `step`)
-    forward_batch_size: int | None = None  # rows per no-gradient pass; None: mini_batch_size
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "mini_batch_size", "ppo_epochs"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"PPOConfig.{name} is {getattr(self, name)}; it must be at least 1.")
-        if self.batch_size % self.mini_batch_size:
-            raise TrainingError(
-                f"batch_size {self.batch_size} is not a multiple of mini_batch_size {self.mini_batch_size}."
-            )
-        if self.lr_schedule not in ("constant", "linear", "cosine"):
-            raise TrainingError(f"lr_schedule is {self.lr_schedule!r}; it must be 'constant', 'linear' or 'cosine'.")
-        if self.lr_schedule != "constant" and not self.total_steps:
-            raise TrainingError(f"lr_schedule {self.lr_schedule!r} needs total_steps.")
-        if self.kl_penalty not in ("kl", "abs", "mse"):
-            raise TrainingError(f"kl_penalty is {self.kl_penalty!r}; it must be 'kl', 'abs' or 'mse'.")
 
 
 class Batches:
@@ -209,7 +147,7 @@ class PPOTrainer:
         times["update"] = time.perf_counter() - started
 
         # 2d. Statistics, the KL controller, the step counter.
-        stats = self._statistics(mask, old_logprobs, ref_logprobs, old_values, returns, advantages, kl, finished)
+        stats = rollout_statistics(mask, old_logprobs, ref_logprobs, old_values, returns, advantages, kl, finished)
         stats |= {
             "objective/kl_coef": kl_coef,
             "ppo/mean_scores": float(raw.mean()),
@@ -365,112 +303,22 @@ class PPOTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * scale
 
-    # -- 3. statistics -------------------------------------------------------------------------------------------
-
-    def _statistics(
-        self, mask: Tensor, old: Tensor, ref: Tensor, values: Tensor, returns: Tensor, advantages: Tensor, kl: Tensor,
-        finished: Tensor,
-    ) -> dict[str, float]:  # fmt: skip
-        """The rollout's statistics, over the whole batch.
-
-        `objective/kl`: mean over responses of the summed token KL, the penalty's own kind; `objective/kl_k3`: the same
-        divergence by the estimator exp(-d) - 1 + d, never negative and less noisy (Schulman 2020, "Approximating KL
-        divergence"); `objective/entropy`: minus the summed log-probability, an unbiased estimate of the entropy.
-        """
-        keep = mask.bool()
-        log_ratio = torch.where(keep, old - ref, 0)
-        k3 = torch.where(keep, (-log_ratio).exp() - 1 + log_ratio, 0)
-        lengths = mask.sum(-1).to(old)
-        returns_var = masked_var(returns, mask)
-        stats = {
-            "objective/kl": kl.sum(-1).mean(),
-            "objective/kl_k3": k3.sum(-1).mean(),
-            "objective/entropy": -torch.where(keep, old, 0).sum(-1).mean(),
-            "ppo/returns/mean": masked_mean(returns, mask),
-            "ppo/returns/var": returns_var,
-            "ppo/policy/advantages_mean": masked_mean(advantages, mask),
-            "ppo/val/mean": masked_mean(values, mask),
-            "ppo/val/var": masked_var(values, mask),
-            "ppo/val/var_explained": 1 - masked_var(returns - values, mask) / returns_var.clamp(min=1e-12),
-            "tokens/responses_len_mean": lengths.mean(),
-            "tokens/unfinished_share": 1 - finished.to(old).mean(),
-        }
-        return {name: float(value) for name, value in stats.items()}
-
     def log_stats(self, stats: dict[str, float], rollout: Rollout | None = None, scores: Any = None) -> None:
         """Appends the statistics (with the step's number) to `history`; the other arguments are the lab's."""
         self.history.append({"step": self.steps_done} | stats)
 
-    # -- 4. keeping ----------------------------------------------------------------------------------------------
+    # -- 3. keeping ----------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> None:
-        """Writes the policy (see `Policy.save`) and all that `resume` needs to `folder/step-N`.
-
-        The folder appears whole, by a rename, and only then is the previous step's removed: a run killed at any moment
-        leaves a state to resume from.
-        """
-        if self.processes.is_main:
-            final = Path(folder) / f"step-{self.steps_done:06d}"
-            draft = final.with_name(f".{final.name}.{os.getpid()}.partial")
-            draft.mkdir(parents=True)
-            try:
-                self._write_state(draft)
-                if final.exists():
-                    shutil.rmtree(final)
-                draft.rename(final)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
-            for other in [*Path(folder).glob("step-*"), *Path(folder).glob(".step-*.partial")]:
-                if other != final:
-                    shutil.rmtree(other, ignore_errors=True)
-        self.processes.wait()
-
-    def _write_state(self, folder: Path) -> None:
-        tensors = {"torch_rng": torch.get_rng_state()}
-        for i, parameter in enumerate(self.parameters):
-            tensors[f"parameter.{i}"] = parameter.detach().cpu().contiguous()
-            for name, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{i}.{name}"] = value.detach().cpu().contiguous()
-        state = {
-            "steps_done": self.steps_done,
-            "kl_coef": self.kl_controller.value,
-            "score_moments": self._score_moments,
-            "history": self.history,
-            "config": asdict(self.config),
-        }
-        self.policy.save(folder)
-        save_file(tensors, folder / "trainer_state.safetensors")
-        (folder / "trainer_state.json").write_text(json.dumps(state), encoding="utf-8")
+        """Writes all that `resume` needs to `folder/step-N`; see `labhelpers.ppo.state`."""
+        state.save(self, folder)
 
     def resume(self, folder: str | Path) -> None:
         """Continues where `save` left off: same parameters, same remaining batches and draws, same statistics.
 
         Raises ArtifactError when the folder holds no such state or one from other settings.
         """
-        saved = sorted(Path(folder).glob("step-*/trainer_state.json"))
-        if not saved:
-            raise ArtifactError(f"{folder} holds no step-*/trainer_state.json: there is nothing to resume from.")
-        state = json.loads(saved[-1].read_text(encoding="utf-8"))
-        changed = sorted(k for k, v in asdict(self.config).items() if state["config"].get(k, v) != v)
-        if changed:
-            raise ArtifactError(
-                f"{saved[-1].parent} was written with other settings ({', '.join(changed)}): start a new run."
-            )
-        tensors = load_file(saved[-1].with_name("trainer_state.safetensors"))
-        with torch.no_grad():
-            for i, parameter in enumerate(self.parameters):
-                parameter.copy_(tensors[f"parameter.{i}"])
-                prefix = f"optimizer.{i}."
-                moments = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-                if moments:
-                    # Adam keeps its step counter on the CPU, whatever the parameters' device.
-                    self.optimizer.state[parameter] = {
-                        name: t if name == "step" else t.to(parameter.device) for name, t in moments.items()
-                    }
-        torch.set_rng_state(tensors["torch_rng"])
-        self.steps_done, self.history = state["steps_done"], state["history"]
-        self.kl_controller.value = state["kl_coef"]
-        self._score_moments = state["score_moments"]
+        state.resume(self, folder)
 
 
 # Statistics that average over a mini-batch's tokens; the others are computed once over the whole batch.
