@@ -1,4 +1,4 @@
-"""The figures of the reward model's notebook, in the style of `labhelpers.plots`."""
+"""The figures of rankings and of the reward model (notebooks 01 and 02), in the style of `labhelpers.plots`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,36 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from labhelpers.errors import LabError
 from labhelpers.plots import BLUE, GREEN, GREY, INK, ORANGE, VERMILION, _styled
 
 _COLOURS = (BLUE, GREEN, ORANGE)
+
+
+@_styled
+def ranking_to_pairs(ranks: Mapping[str, int], title: str = "One ranking, many pairs") -> Figure:
+    """A row per pair that `ranks` (name of a response -> rank, 1 is best) gives: chosen blue, rejected vermilion.
+
+    Responses stand from the best to the worst; ties give no row. Raises LabError for ranks that give no pair at all.
+    """
+    names = sorted(ranks, key=ranks.get)
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if ranks[a] < ranks[b]]
+    if not pairs:
+        raise LabError(f"the ranks {list(ranks.values())} give no pair: all responses are equally good.")
+    fig = Figure(figsize=(1.6 + 1.1 * len(names), 1.2 + 0.42 * len(pairs)))
+    ax = fig.subplots()
+    for row, (a, b) in enumerate(pairs):
+        x = names.index(a), names.index(b)
+        ax.plot(x, (row, row), color=GREY, linewidth=1.4, zorder=1)
+        for place, colour, label in zip(x, (BLUE, VERMILION), ("chosen", "rejected"), strict=True):
+            ax.scatter(place, row, s=90, color=colour, zorder=2, label=label if row == 0 else None)
+    ax.set_xticks(range(len(names)), [f"{name}\nrank {ranks[name]}" for name in names])
+    ax.set_yticks(range(len(pairs)), [f"{a} before {b}" for a, b in pairs])
+    ax.invert_yaxis()
+    ax.margins(x=0.15)
+    ax.set(title=title, xlabel="response, best first", ylabel="pair")
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=9)
+    return fig
 
 
 @_styled

@@ -1,6 +1,7 @@
 """The notebooks' exercise checks. Each prints one line and, where it can, names the mistake."""
 
 from labhelpers.checks.comparison import check_fact_scores, check_paired_interval
+from labhelpers.checks.feedback import check_leak, check_pairs_of, check_preferred
 from labhelpers.checks.ppo import check_gae, check_labs_reward, check_token_rewards
 from labhelpers.checks.reward import check_pair_count, check_pairwise_loss, check_shift
 from labhelpers.checks.tuning import check_lora_count, check_mask_padding, check_toxic_share
@@ -9,11 +10,14 @@ __all__ = [
     "check_fact_scores",
     "check_gae",
     "check_labs_reward",
+    "check_leak",
     "check_lora_count",
     "check_mask_padding",
     "check_pair_count",
     "check_paired_interval",
+    "check_pairs_of",
     "check_pairwise_loss",
+    "check_preferred",
     "check_shift",
     "check_token_rewards",
     "check_toxic_share",
