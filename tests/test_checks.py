@@ -133,7 +133,7 @@ def gae_with(mistake):
         ("", "right."),
         ("forward", "go backwards"),
         ("no mask", "mask is forgotten"),
-        ("no bootstrap", "bootstrap is missing"),
+        ("no bootstrap", "next value is missing"),
         ("no baseline", "not subtracted"),
         ("no lambda", "lambda is missing"),
         ("no gamma", "gamma is missing"),

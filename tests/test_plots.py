@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from labhelpers import plots
+from labhelpers import plots, reward_plots
 from labhelpers.comparison import Interval
 from labhelpers.errors import LabError
 
@@ -30,6 +30,7 @@ FIGURES = {
     "paired_differences": lambda: plots.paired_differences([-1, 0, np.nan, 0.5], Interval(-0.2, -0.4, 0.1, 3, 3)),
     "intervals": lambda: plots.intervals(TABLE),
     "policies": lambda: plots.policies(POLICIES),
+    "ranking_to_pairs": lambda: reward_plots.ranking_to_pairs({"A": 2, "B": 1, "C": 2}),
     "token_view": lambda: plots.token_view(["The", " ", "end"], [0.1, -0.2, 0], [0, 1, 2], [1, -1, 0]),
 }
 
@@ -126,3 +127,11 @@ def test_a_missing_statistic_and_unequal_lengths_are_named():
         plots.training_curves(HISTORY, ["ppo/nothing"])
     with pytest.raises(LabError, match="2 tokens, but 1 numbers"):
         plots.token_view(["a", "b"], [1], [1, 2], [1, 2])
+
+
+def test_a_ranking_has_a_row_per_pair_and_none_for_a_tie():
+    axes = reward_plots.ranking_to_pairs({"A": 2, "B": 1, "C": 2, "D": 4}).axes[0]
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    assert rows == ["B before A", "B before C", "B before D", "A before D", "C before D"]
+    with pytest.raises(LabError, match="equally good"):
+        reward_plots.ranking_to_pairs({"A": 1, "B": 1})

@@ -83,7 +83,7 @@ def check_gae(gae: Callable[..., Any]) -> None:
     messages = {
         "forward loop": "the loop runs from the first token to the last. A_t needs A_{t+1}: go backwards.",
         "no mask": "the mask is forgotten: values and rewards of the padding leak into the last tokens.",
-        "no bootstrap": "the bootstrap is missing: delta_t needs gamma * V_{t+1}.",
+        "no bootstrap": "the next value is missing: delta_t needs gamma * V_{t+1}.",
         "no baseline": "V_t is not subtracted: these are discounted rewards, not advantages.",
         "no lambda": "lambda is missing: A_{t+1} is discounted by gamma * lambda.",
         "no gamma": "gamma is missing where A_{t+1} is discounted: it is gamma * lambda.",

@@ -73,7 +73,8 @@ def check_toxic_share(prediction: float, share: float) -> None:
         lambda: min(max(round((float(prediction) - share) / 0.1), -1), 1),
         0,
         {
-            "it is less: how greedy decoding splits its probability matters. Run the next cell.": 1,
+            "it is less: many wordings share the insult's probability, so the likeliest token may begin none of them. "
+            "Run the next cell.": 1,
             "it is more: the likeliest continuation is taken always, not in proportion. Run the next cell.": -1,
         },
     )
