@@ -18,7 +18,8 @@ from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.utils import logging as transformers_logging
 
-from labhelpers.policy import Policy, make_policy, token_logprobs
+from labhelpers.logprobs import token_logprobs
+from labhelpers.policy import Policy, make_policy
 from labhelpers.ppo import PPOConfig, PPOTrainer, generate_texts
 from labhelpers.sampling import permutation
 from labhelpers.toxicity import Toxicity, ToxicityReward
