@@ -10,6 +10,7 @@ import base64
 import contextlib
 import functools
 import io
+import itertools
 import os
 import sys
 import uuid
@@ -146,6 +147,36 @@ def training_curves(
         if key == "ppo/val/var_explained":  # a share of 1: what is near 0 should look near 0
             ax.set_ylim(min(-1.0, values.min()), 1.0)
     axes[0].legend(loc="best")
+    fig.suptitle(title, x=0.01, ha="left", weight="bold")
+    return fig
+
+
+@_styled
+def run_curves(
+    runs: Mapping[str, pd.DataFrame],
+    keys: Sequence[str] = ("ppo/mean_scores", "objective/kl"),
+    window: int = 5,
+    title: str = "Runs side by side",
+) -> Figure:
+    """A panel per statistic, a line per run (name -> history indexed by PPO step), each the mean of `window` steps.
+
+    A statistic that was taken at a few steps only is drawn as it is, with a dot at each. Raises LabError for a key
+    that a run does not have.
+    """
+    fig = Figure(figsize=(3.7 * len(keys), 3.6))
+    axes = fig.subplots(1, len(keys), squeeze=False)[0]
+    colours = [VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY]
+    for ax, key in zip(axes, keys, strict=True):
+        for (name, history), colour in zip(runs.items(), itertools.cycle(colours), strict=False):
+            if key not in history.columns:
+                raise LabError(f"the run {name!r} has no {key!r}; it has {', '.join(map(str, history.columns))}.")
+            values = history[key].dropna().astype(float)
+            rare = len(values) < len(history)
+            smooth = values if rare else values.rolling(window, min_periods=1).mean()
+            ax.plot(smooth.index, smooth, color=colour, marker="o" if rare else None, label=name)
+        label_title, label = NAMES.get(key, (key, key))
+        ax.set(title=label_title, xlabel="PPO step", ylabel=label)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(runs))
     fig.suptitle(title, x=0.01, ha="left", weight="bold")
     return fig
 

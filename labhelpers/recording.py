@@ -7,6 +7,7 @@ a library said on stderr. Either all notebooks asked for are stored or none.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import sys
@@ -93,8 +94,15 @@ def executed(path: Path, run_dir: Path) -> str:
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
+        "labhelpers": {"recorded": code_hash(notebook)},
     }
     return nbformat.writes(notebook).rstrip("\n") + "\n"
+
+
+def code_hash(notebook) -> str:
+    """A sha256 of all code cells: stored outputs belong to this code and no other."""
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256("\n\0".join(code).encode("utf-8")).hexdigest()
 
 
 def _tidy(outputs: list) -> list:

@@ -10,6 +10,7 @@ import pytest
 
 from labhelpers.course import declared_parameters
 from labhelpers.profiles import FIELDS
+from labhelpers.recording import code_hash
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -105,3 +106,8 @@ def test_nothing_is_imported_twice_or_installed(notebook):
                 module = getattr(node, "module", None)
                 imported += [(module, alias.name) for alias in node.names]
     assert len(imported) == len(set(imported))
+
+
+def test_stored_outputs_belong_to_the_code_beside_them(notebook):
+    _, document, _ = notebook
+    assert document.metadata["labhelpers"]["recorded"] == code_hash(document), "the code has changed: `labs record`"

@@ -4,8 +4,14 @@ import json
 import shutil
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from labhelpers.course import run_notebooks
+from labhelpers.profiles import data_dir
+from labhelpers.tiny.adapters import keep
+
+ADAPTERS = data_dir() / "adapters"
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +40,13 @@ def test_ppo_detoxifies_and_keeps_the_summaries(tmp_path, seed):
     assert change("rouge_l_clean") >= -0.02 and change("sampled_rouge_l_clean") >= -0.03
     assert change("coverage") >= -0.03
     assert ppo["kl_before_first_update"] <= 1e-9 and 0 < ppo["kl_last_steps"] < 5
+    if seed == 0:
+        keep(tmp_path, tmp_path / "kept")
+        for name in ("sft", "ppo"):
+            made, shipped = (load_file(f / name / "adapter_model.safetensors") for f in (tmp_path / "kept", ADAPTERS))
+            assert made.keys() == shipped.keys()
+            for key, tensor in shipped.items():
+                torch.testing.assert_close(made[key], tensor, rtol=0, atol=1e-6, msg=f"{name}: {key}")
 
 
 def test_without_ppo_steps_before_and_after_are_equal_and_a_run_repeats_to_the_digit(tmp_path):

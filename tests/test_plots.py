@@ -24,6 +24,8 @@ POLICIES = pd.DataFrame(
 )
 HISTORY = [{"ppo/mean_scores": float(i), "objective/kl": i / 2} for i in range(8)]
 
+RUN = pd.DataFrame(HISTORY, index=range(1, 9)).assign(rouge_l=[0.8, None, None, 0.5, None, None, None, 0.2])
+
 FIGURES = {
     "training_curves": lambda: plots.training_curves(HISTORY),
     "score_distributions": lambda: plots.score_distributions([0.1, 0.9, np.nan], [0.1, 0.2]),
@@ -31,6 +33,7 @@ FIGURES = {
     "intervals": lambda: plots.intervals(TABLE),
     "policies": lambda: plots.policies(POLICIES),
     "ranking_to_pairs": lambda: reward_plots.ranking_to_pairs({"A": 2, "B": 1, "C": 2}),
+    "run_curves": lambda: plots.run_curves({"one": RUN, "two": RUN}, ["ppo/mean_scores", "rouge_l"]),
     "token_view": lambda: plots.token_view(["The", " ", "end"], [0.1, -0.2, 0], [0, 1, 2], [1, -1, 0]),
 }
 
@@ -135,3 +138,11 @@ def test_a_ranking_has_a_row_per_pair_and_none_for_a_tie():
     assert rows == ["B before A", "B before C", "B before D", "A before D", "C before D"]
     with pytest.raises(LabError, match="equally good"):
         reward_plots.ranking_to_pairs({"A": 1, "B": 1})
+
+
+def test_runs_side_by_side_show_rare_measurements_as_they_are():
+    axes = plots.run_curves({"one": RUN, "two": RUN}, ["ppo/mean_scores", "rouge_l"]).axes
+    assert list(axes[1].lines[0].get_xdata()) == [1, 4, 8] and list(axes[1].lines[0].get_ydata()) == [0.8, 0.5, 0.2]
+    assert len(axes[0].lines) == 2 and list(axes[0].lines[0].get_ydata())[:3] == [0, 0.5, 1]
+    with pytest.raises(LabError, match="'one' has no 'nothing'"):
+        plots.run_curves({"one": RUN}, ["nothing"])

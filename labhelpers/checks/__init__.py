@@ -2,11 +2,15 @@
 
 from labhelpers.checks.comparison import check_fact_scores, check_paired_interval
 from labhelpers.checks.feedback import check_leak, check_pairs_of, check_preferred
+from labhelpers.checks.hacking import check_adaptive_kl, check_without_kl
 from labhelpers.checks.ppo import check_gae, check_labs_reward, check_token_rewards
 from labhelpers.checks.reward import check_pair_count, check_pairwise_loss, check_shift
+from labhelpers.checks.tour import check_best_reward, check_returns
 from labhelpers.checks.tuning import check_lora_count, check_mask_padding, check_toxic_share
 
 __all__ = [
+    "check_adaptive_kl",
+    "check_best_reward",
     "check_fact_scores",
     "check_gae",
     "check_labs_reward",
@@ -18,7 +22,9 @@ __all__ = [
     "check_pairs_of",
     "check_pairwise_loss",
     "check_preferred",
+    "check_returns",
     "check_shift",
     "check_token_rewards",
     "check_toxic_share",
+    "check_without_kl",
 ]

@@ -328,7 +328,7 @@ def build(output_dir: str | Path | None = None) -> None:
         for message in pool.map(_run, BUILDERS, [data] * len(BUILDERS), [folder] * len(BUILDERS)):
             print(message)
     if folder == data / "models":
-        _write_card(data)
+        write_card(data)
 
 
 def quality(folder: str | Path) -> dict[str, float]:
@@ -365,10 +365,10 @@ def quality(folder: str | Path) -> dict[str, float]:
     return result
 
 
-def _write_card(data: Path) -> None:
-    """Lists the checkpoints, with sizes and hashes, between the data card's model markers."""
+def write_card(data: Path) -> None:
+    """Lists the checkpoints and adapters, with sizes and hashes, between the data card's model markers."""
     lines = ["<!-- models -->", "", "| file | bytes | sha256 |", "|---|---:|---|"]
-    for path in sorted((data / "models").rglob("*")):
+    for path in sorted([*(data / "models").rglob("*"), *(data / "adapters").rglob("*")]):
         if path.is_file():
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             lines.append(f"| `{path.relative_to(data).as_posix()}` | {path.stat().st_size} | {digest} |")

@@ -1,0 +1,107 @@
+"""Small, wrong changes to labhelpers, one at a time, each of which the tests must catch: `python tests/mutations.py`.
+
+Every entry is (what it breaks, file, text, wrong text, the tests that should notice). The change is made in a copy of
+the package that the tests import instead of the real one. A mutation that those tests miss is a hole in them; a text
+that is not found exactly once means that the code has moved on, and the entry has to follow.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Mutation(NamedTuple):
+    """One wrong change."""
+
+    breaks: str
+    file: str
+    text: str
+    wrong: str
+    tests: str
+
+
+LOSS, TRAINER = "ppo/loss.py", "ppo/trainer.py"
+PPO = "test_ppo_loss.py test_ppo_trainer.py"
+MUTATIONS = [
+    Mutation("sign of the KL term", LOSS, "rewards = -kl_coef * kl", "rewards = kl_coef * kl", PPO),
+    Mutation("score on the first token", LOSS, "positions, -1).amax(-1)", "positions, 10**9).amin(-1)", PPO),
+    Mutation("mask of the last token", LOSS, "last = torch.where(", "last = -1 + torch.where(", PPO),
+    Mutation("GAE without the next value", LOSS, "+ gamma * next_value - values", "- values", PPO),
+    Mutation("GAE with gamma for lambda", LOSS, "delta + gamma * lam * next", "delta + gamma * next", PPO),
+    Mutation("padding in the whitening", LOSS, "return torch.where(mask.bool(), white", "return torch.where(mask >= 0, white", PPO),
+    Mutation("minimum for maximum in the clip", LOSS, "torch.maximum(unclipped, clipped)", "torch.minimum(unclipped, clipped)", PPO),
+    Mutation("value loss not clipped", LOSS, "torch.maximum(error, error_clipped)", "error", PPO),
+    Mutation("controller runs backwards", LOSS, "min(max(kl / self.target - 1", "min(max(1 - kl / self.target", PPO),
+    Mutation("losses per micro-batch", TRAINER, "config.vf_coef, n_tokens,", "config.vf_coef, None,", PPO),
+    Mutation("rows of another order", TRAINER, "batch.items()}\n            logprobs", "batch.items()}\n            part = rollout.rows(mine[: len(micro)] - own.start)\n            logprobs", PPO),
+    Mutation("reference with the adapter on", "policy.py", "with self.model.disable_adapter():", "if True:", "test_policy.py test_ppo_trainer.py"),
+    Mutation("SFT adapter not merged", "policy.py", ".merge_and_unload()\n        if half", ".unload()\n        if half", "test_policy.py"),
+    Mutation("hidden states off by one", "policy.py", "hidden[:, queries.shape[1] - 1 :]", "hidden[:, queries.shape[1] :]", "test_policy.py"),
+    Mutation("positions count the padding", "policy.py", "(attention_mask.cumsum(-1) - 1).clamp(min=0)", "torch.arange(attention_mask.shape[1]).expand_as(attention_mask)", "test_policy.py"),
+    Mutation("seeds ignored by the adapter's start", "policy.py", "default_rng([seed, 0x10FA])", "default_rng([0x10FA])", "test_policy.py"),
+    Mutation("draws depend on the place in the batch", "sampling.py", "_mix(key ^ rows.to(", "_mix(key ^ torch.arange(len(rows)).to(", "test_sampling.py test_policy.py"),
+    Mutation("top_p drops the token that reaches p", "sampling.py", "probabilities.cumsum(-1) - probabilities >= top_p", "probabilities.cumsum(-1) >= top_p", "test_sampling.py"),
+    Mutation("end-of-sequence not in the mask", "ppo/rollout.py", "mask[active, t] = 1", "mask[active, t] = (token != eos).long()", "test_policy.py test_ppo_trainer.py"),
+    Mutation("reward on the wrong label", "toxicity.py", "label: str = \"nothate\"", "label: str = \"hate\"", "test_toxicity.py"),
+    Mutation("prompt scored with the response", "toxicity.py", "score_prompt: bool = False", "score_prompt: bool = True", "test_toxicity.py"),
+    Mutation("insults inside words count", "toxicity.py", "(?!\\w)\", re", "\", re", "test_toxicity.py"),
+    Mutation("unpaired evaluation", "comparison.py", "pairs = np.stack([before, after], axis=1)", "pairs = np.stack([before, np.roll(after, 1)], axis=1)", "test_comparison.py"),
+    Mutation("clean prompts chosen after training", "comparison.py", "kept &= was_clean(before)", "kept &= was_clean(after)", "test_comparison.py"),
+    Mutation("honesty rewards what is missing", "facts.py", "len(stated & held) / len(stated) if stated", "len(stated & held) / len(held) if stated", "test_comparison.py test_tiny_data.py"),
+    Mutation("chosen and rejected swapped", "feedback.py", "single.append((prompt, a, b) if sign < 0 else (prompt, b, a))", "single.append((prompt, b, a) if sign < 0 else (prompt, a, b))", "test_feedback.py"),
+    Mutation("a tie gives a pair", "feedback.py", "            if sign:\n", "            if True:\n", "test_feedback.py"),
+    Mutation("prompts on both sides of a split", "feedback.py", "sides[prompt in test]", "sides[index % 5 == 0]", "test_feedback.py"),
+    Mutation("stars read as ranks", "feedback_forms.py", "sorted(set(stars), reverse=True)", "sorted(set(stars))", "test_feedback.py"),
+    Mutation("altered artifacts accepted", "artifacts.py", "if _sha256(folder / relative) != expected:", "if False:", "test_artifacts.py"),
+]  # fmt: skip
+
+
+def survives(mutation: Mutation) -> str | None:
+    """None if the tests catch the mutation, else why not."""
+    source = (ROOT / "labhelpers" / mutation.file).read_text(encoding="utf-8")
+    if source.count(mutation.text) != 1:
+        return f"its text is in {mutation.file} {source.count(mutation.text)} times"
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "labhelpers"
+        shutil.copytree(ROOT / "labhelpers", copy, ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / mutation.file).write_text(source.replace(mutation.text, mutation.wrong), encoding="utf-8")
+        paths = os.pathsep.join([folder, str(ROOT / "tests")])
+        settings = {"PYTHONPATH": paths, "LABHELPERS_DATA": str(ROOT / "data"), "OMP_NUM_THREADS": "1"}
+        # Slow tests and those that start further processes notice nothing that the others do not.
+        chosen = ["-m", "not slow and not browser", "-k", "not killed and not two_processes"]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:nbval", "-p", "no:cacheprovider", *chosen]
+        command += [str(ROOT / "tests" / name) for name in mutation.tests.split()]
+        done = subprocess.run(command, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True)
+    return (
+        None if done.returncode == 1 else f"{mutation.tests}: pytest ends with {done.returncode}\n{done.stdout[-500:]}"
+    )
+
+
+def main() -> int:
+    """Tries all mutations (or those whose description holds a word given); 1 if one survives."""
+    words = sys.argv[1:]
+    chosen = [m for m in MUTATIONS if not words or any(word in m.breaks for word in words)]
+    alive = 0
+    for mutation in chosen:
+        reason = survives(mutation)
+        alive += reason is not None
+        print(
+            "caught  " if reason is None else "SURVIVES",
+            mutation.breaks,
+            "" if reason is None else f"({reason})",
+            flush=True,
+        )
+    print(f"{len(chosen) - alive} of {len(chosen)} caught")
+    return int(alive > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
