@@ -67,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("--run-dir", metavar="DIR", help="take what earlier notebooks hand over from this run")
     record.set_defaults(command=_record)
 
+    exercises = commands.add_parser("exercises", help="write learner copies of the notebooks, solutions cut out")
+    exercises.add_argument("folder", metavar="DIR", help="where they go")
+    exercises.add_argument("--force", action="store_true", help="replace copies that are there, answers included")
+    exercises.set_defaults(command=_exercises)
+
     models = commands.add_parser("models", help="rebuild the tiny models from the data, seeded")
     models.add_argument("--output-dir", metavar="DIR", help="where they go (default: data/models)")
     models.set_defaults(command=_models)
@@ -143,6 +148,13 @@ def _record(options) -> None:
 
     stored = record_outputs(options.notebooks, run_dir=options.run_dir, say=lambda line: print(line, flush=True))
     print(f"stored the outputs of {len(stored)} notebook{'s' if len(stored) != 1 else ''}")
+
+
+def _exercises(options) -> None:
+    from labhelpers.exercises import write_exercises
+
+    written = write_exercises(options.folder, force=options.force)
+    print(f"wrote {len(written)} notebook{'s' if len(written) != 1 else ''} to {_shown(written[0].parent)}")
 
 
 def _models(options) -> None:

@@ -29,7 +29,7 @@ def test_help_lists_the_commands_and_loads_nothing_heavy():
         "assert not {'torch', 'papermill', 'pandas', 'numpy', 'yaml'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert all(command in done.stdout for command in ("run", "record", "models", "doctor"))
+    assert all(command in done.stdout for command in ("run", "record", "exercises", "models", "doctor"))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from labhelpers.checks.verdict import judge
+from labhelpers.checks.verdict import given, judge
 
 
 def _bootstrap(before: np.ndarray, after: np.ndarray, draws: np.ndarray, mistake: str = "") -> tuple[float, float]:
@@ -44,7 +44,7 @@ def check_paired_interval(paired_interval: Callable[..., Any]) -> None:
     }
     judge(
         "check_paired_interval",
-        lambda: tuple(float(x) for x in paired_interval(before, after, draws)),
+        lambda: tuple(float(x) for x in given(paired_interval)(before, after, draws)),
         _bootstrap(before, after, draws),
         {message: _bootstrap(before, after, draws, kind) for kind, message in messages.items()},
     )
@@ -64,7 +64,7 @@ def check_fact_scores(fact_scores: Callable[[set, set], Any]) -> None:
     expected = scores(right)
     judge(
         "check_fact_scores",
-        lambda: scores(fact_scores),
+        lambda: scores(given(fact_scores)),
         expected,
         {
             "honesty and coverage are swapped.": [(c, h) for h, c in expected],

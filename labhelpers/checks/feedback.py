@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
-from labhelpers.checks.verdict import judge
+from labhelpers.checks.verdict import given, judge
 
 
 def check_preferred(position: int) -> None:
     """Checks a guess at which response the lab's `ranking=[0, 1]` prefers: 0 for the first, 1 for the second."""
     judge(
         "check_preferred",
-        lambda: int(position),
+        lambda: int(given(position)),
         1,
         {"that column is not a rank: there, 1 marks the response that was preferred.": 0},
         otherwise="answer 0 for the first response or 1 for the second.",
@@ -31,7 +31,7 @@ def check_pairs_of(pairs_of: Callable[[Sequence[int]], Any]) -> None:
         return [normal(function(ranks)) for ranks in questions]
 
     def attempt() -> Any:
-        first = pairs_of(questions[0])
+        first = given(pairs_of)(questions[0])
         if first is None:
             return None
         if len(first) and not isinstance(first[0], (tuple, list)):
@@ -73,7 +73,7 @@ def check_leak(share: float) -> None:
     """Checks a guess at the share of held-out pairs whose prompt is also in train, when single pairs are split."""
     judge(
         "check_leak",
-        lambda: float(share > 0.5),
+        lambda: float(given(share) > 0.5),
         1.0,
         {
             "more than you think: a prompt with six pairs has all of them on one side only by a rare chance.": 0.0,

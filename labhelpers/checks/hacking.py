@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from labhelpers.checks.verdict import judge
+from labhelpers.checks.verdict import given, judge
 
 
 def check_without_kl(prediction: str, rouge_before: float, rouge_after: float) -> None:
@@ -13,7 +13,7 @@ def check_without_kl(prediction: str, rouge_before: float, rouge_after: float) -
     answers = ["same", "falls"]
 
     def attempt() -> Any:
-        if prediction not in answers:
+        if given(prediction) not in answers:
             raise ValueError('answer "same" or "falls"')
         return answers.index(prediction)
 
@@ -37,7 +37,7 @@ def check_adaptive_kl(next_coefficient: Callable[[float, float, float, int, int]
         return [function(*question) for question in questions]
 
     def attempt() -> Any:
-        found = answers(next_coefficient)
+        found = answers(given(next_coefficient))
         return None if found[0] is None else found
 
     def clipped(error: float) -> float:

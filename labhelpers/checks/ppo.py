@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from labhelpers.checks.verdict import judge
+from labhelpers.checks.verdict import given, judge
 
 
 def check_labs_reward(prediction: str) -> None:
     """Checks the prediction which label's logit the lab's `reward[0]` pays for a hateful text."""
     judge(
         "check_labs_reward",
-        lambda: {"nothate": 0, "hate": 1}[str(prediction).strip().lower()],
+        lambda: {"nothate": 0, "hate": 1}[str(given(prediction)).strip().lower()],
         1,
         {"the list is sorted by score, so its first entry is the *larger* logit: run the next cell and look.": 0},
     )
@@ -37,7 +37,7 @@ def check_token_rewards(token_rewards: Callable[..., Any]) -> None:
     absolute[-1] += score
     judge(
         "check_token_rewards",
-        lambda: token_rewards(score, logprobs, ref, beta),
+        lambda: given(token_rewards)(score, logprobs, ref, beta),
         right,
         {
             "the sign of the KL term: moving away from the reference must cost, not pay.": sign,
@@ -95,7 +95,7 @@ def check_gae(gae: Callable[..., Any]) -> None:
     mistakes["these are the returns, A + V; the advantages are wanted."] = right + values * mask
 
     def attempt() -> Any:
-        answer = gae(*(x.clone() if torch.is_tensor(x) else x for x in inputs))
+        answer = given(gae)(*(x.clone() if torch.is_tensor(x) else x for x in inputs))
         # What stands outside the mask is never used, except when it shows that the mask was forgotten.
         if torch.is_tensor(answer) and answer.shape == right.shape and torch.allclose(answer[mask.bool()], valid):
             return right

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from labhelpers.checks.verdict import judge
+from labhelpers.checks.verdict import given, judge
 
 
 def check_pair_count(count: int, ranks: Sequence[int] = (1, 2, 2, 4)) -> None:
@@ -15,7 +15,7 @@ def check_pair_count(count: int, ranks: Sequence[int] = (1, 2, 2, 4)) -> None:
     right = sum(a != b for i, a in enumerate(ranks) for b in ranks[i + 1 :])
     judge(
         "check_pair_count",
-        lambda: int(count),
+        lambda: int(given(count)),
         right,
         {
             "you counted the tie: two responses of the same rank have no better one.": every,
@@ -42,7 +42,7 @@ def check_pairwise_loss(pairwise_loss: Callable[[Any, Any], Any]) -> None:
         return loss(chosen, rejected), loss(wide, wide.flip(0))
 
     def attempt() -> Any:
-        answer = pairwise_loss(chosen, rejected)
+        answer = given(pairwise_loss)(chosen, rejected)
         return None if answer is None else answers(pairwise_loss)
 
     logsigmoid = torch.nn.functional.logsigmoid
@@ -82,10 +82,13 @@ def check_shift(changes: Mapping[str, bool]) -> None:
     names = ("accuracy", "loss", "pipeline_score")
 
     def attempt() -> Any:
-        missing = [name for name in names if not isinstance(changes.get(name), bool)]
+        answers = given(changes)
+        if all(answer is None for answer in answers.values()):
+            raise NotImplementedError
+        missing = [name for name in names if not isinstance(answers.get(name), bool)]
         if missing:
             raise ValueError(f"say True or False for {missing[0]!r}")
-        return [float(changes[name]) for name in names]
+        return [float(answers[name]) for name in names]
 
     judge(
         "check_shift",

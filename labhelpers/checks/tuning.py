@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from labhelpers.checks.verdict import judge
+from labhelpers.checks.verdict import given, judge
 
 
 def check_lora_count(lora_count: Callable[[int, int, int], int], model: Any) -> None:
@@ -23,7 +23,7 @@ def check_lora_count(lora_count: Callable[[int, int, int], int], model: Any) -> 
 
     judge(
         "check_lora_count",
-        lambda: totals(lora_count),
+        lambda: totals(given(lora_count)),
         totals(lambda n, m, r: r * (n + m)),
         {
             "that is the size of W itself: LoRA trains A and B instead.": totals(lambda n, m, r: n * m),
@@ -44,9 +44,9 @@ def check_mask_padding(mask_padding: Callable[[Any, int], Any]) -> None:
     right = torch.where(labels == 0, -100, labels)
 
     def attempt() -> Any:
-        given = labels.clone()
-        answer = mask_padding(given, 0)
-        if answer is not None and not torch.equal(given, labels):
+        copy = labels.clone()
+        answer = given(mask_padding)(copy, 0)
+        if answer is not None and not torch.equal(copy, labels):
             raise ValueError("the labels given were changed in place; return a copy")
         return answer
 
@@ -70,7 +70,7 @@ def check_toxic_share(prediction: float, share: float) -> None:
     """Checks a guess at the share of toxic greedy summaries: within 0.05 of `share` is right."""
     judge(
         "check_toxic_share",
-        lambda: min(max(round((float(prediction) - share) / 0.1), -1), 1),
+        lambda: min(max(round((float(given(prediction)) - share) / 0.1), -1), 1),
         0,
         {
             "it is less: many wordings share the insult's probability, so the likeliest token may begin none of them. "

@@ -24,6 +24,13 @@ def same(answer: Any, expected: Any) -> bool:
     return a.shape == e.shape and bool(np.allclose(a, e, rtol=1e-5, atol=1e-7, equal_nan=True))
 
 
+def given(answer: Any) -> Any:
+    """`answer`, unless it is the None that an exercise starts with: then `judge` says that nothing is there yet."""
+    if answer is None:
+        raise NotImplementedError
+    return answer
+
+
 def judge(
     name: str, attempt: Callable[[], Any], expected: Any, mistakes: Mapping[str, Any], otherwise: str = ""
 ) -> bool:
