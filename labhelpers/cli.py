@@ -62,6 +62,19 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--output-dir", metavar="DIR", help="where everything goes (default: runs/PROFILE)")
     run.set_defaults(command=_run)
 
+    batch = commands.add_parser("batch", help="carry out a plan: a grid of runs or a cohort's submissions")
+    batch.add_argument("plan", metavar="PLAN.yaml", help="which notebooks, parameters and grid (see docs/batch.md)")
+    batch.add_argument("--output-dir", metavar="DIR", help="folder or fsspec address (default: runs/batch/PLAN)")
+    batch.add_argument("--workers", type=int, metavar="N", help="runs at a time (default: by cores and memory)")
+    batch.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to use instead of this machine")
+    batch.add_argument("--retry-failed", action="store_true", help="do failed runs again too")
+    batch.add_argument("--dry-run", action="store_true", help="list the runs and what they may take, and run none")
+    batch.set_defaults(command=_batch)
+
+    report = commands.add_parser("report", help="write a batch's index.html and summary.csv again")
+    report.add_argument("folder", metavar="DIR", help="the output folder of a batch")
+    report.set_defaults(command=_report)
+
     record = commands.add_parser("record", help="execute notebooks and store their outputs in them")
     record.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="which to store; none: all")
     record.add_argument("--run-dir", metavar="DIR", help="take what earlier notebooks hand over from this run")
@@ -109,6 +122,32 @@ def _run(options) -> None:
     if "05_before_after" in seconds:
         print()
         print("\n".join(summary(out, time.perf_counter() - began)))
+
+
+def _batch(options) -> int:
+    from labhelpers.batch.engine import describe, run_batch
+
+    if options.dry_run:
+        print("\n".join(describe(options.plan, options.output_dir, options.workers)))
+        return 0
+    rows, place = run_batch(
+        options.plan,
+        options.output_dir,
+        workers=options.workers,
+        scheduler=options.scheduler,
+        retry_failed=options.retry_failed,
+        say=lambda line: print(line, flush=True),
+    )
+    finished = sum(row["status"] == "finished" for row in rows)
+    print(f"{finished} of {len(rows)} runs finished; the report: {place}/index.html")
+    return 0 if finished == len(rows) else 1
+
+
+def _report(options) -> None:
+    from labhelpers.batch.report import write_report
+
+    for name in write_report(Path(options.folder)):
+        print(_shown(Path(options.folder) / name))
 
 
 def summary(run_dir: Path, seconds: float) -> list[str]:

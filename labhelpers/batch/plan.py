@@ -19,6 +19,7 @@ from labhelpers.course import check_parameters, declared_parameters, find_notebo
 from labhelpers.errors import NotebookError, ProfileError, UsageError, close_matches
 
 FIELDS = ("notebooks", "profile", "parameters", "grid", "timeout_minutes", "memory_gb", "threads", "submissions")
+FIELDS += ("weak_isolation",)
 MOST_RUNS = 10_000
 
 
@@ -35,6 +36,7 @@ class Plan:
     memory_gb: float | None = None
     threads: int | None = None
     submissions: Path | None = None
+    weak_isolation: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def load_plan(file: str | Path) -> Plan:
         _positive(asked, "memory_gb", wrong, 4 if submissions else None),
         _positive(asked, "threads", wrong, None, whole=True),
         submissions,
+        _yes_or_no(asked, "weak_isolation", wrong),
     )
 
 
@@ -214,6 +217,12 @@ def _positive(asked: dict, name: str, wrong, default, whole: bool = False):
     if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value) or value <= 0:
         raise wrong(name, f"must be a {'whole ' if whole else ''}number above 0, not {value!r}")
     return value
+
+
+def _yes_or_no(asked: dict, name: str, wrong) -> bool:
+    if not isinstance(asked.get(name, False), bool):
+        raise wrong(name, f"must be true or false, not {asked[name]!r}")
+    return asked.get(name, False)
 
 
 def _source(notebook: Path) -> list:

@@ -1,0 +1,44 @@
+"""Grades of a cohort: the checks' verdicts by student and exercise, as the checks printed them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+from labhelpers.artifacts import write_atomically
+from labhelpers.batch.plan import Plan
+
+GRADES = "grades.csv"
+_CALL = re.compile(r"^\s*(check_\w+)\(", re.MULTILINE)
+
+
+def exercises(plan: Plan) -> dict[str, list[str]]:
+    """The checks that the course's own notebooks call, ``{notebook: [check]}``: what a submission can be graded by."""
+    found = {}
+    for notebook in plan.notebooks:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        source = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        found[notebook.stem] = list(dict.fromkeys(_CALL.findall(source)))
+    return found
+
+
+def verdict(row: dict, notebook: str, check: str) -> str:
+    """ "right", "not yet", or "not reached" where the check has printed nothing."""
+    said = row.get("verdicts", {}).get(notebook, {}).get(check)
+    return "not reached" if said is None else said.split(".")[0]
+
+
+def write_grades(folder: Path, rows: list[dict], asked: dict[str, list[str]]) -> str:
+    """Write ``grades.csv``, a line per student and a column per exercise, and return its name."""
+    columns = [(notebook, check) for notebook, checks in asked.items() for check in checks]
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["student", "status", "right", "of", *(f"{notebook}: {check}" for notebook, check in columns)])
+    for row in sorted(rows, key=lambda row: row["student"]):
+        verdicts = [verdict(row, notebook, check) for notebook, check in columns]
+        table.writerow([row["student"], row["status"], verdicts.count("right"), len(columns), *verdicts])
+    write_atomically(folder / GRADES, text.getvalue())
+    return GRADES

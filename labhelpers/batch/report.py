@@ -1,0 +1,228 @@
+"""One page on a batch: ``index.html`` and ``summary.csv``, made from what the runs have left in the output folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from labhelpers.artifacts import write_atomically
+from labhelpers.batch.store import PLAN, STATUS
+from labhelpers.errors import UsageError
+
+SUMMARY, PAGE = "summary.csv", "index.html"
+# What one asks first, where the runs have recorded it; without any of it, the first numbers that there are.
+KEY_RESULTS = (
+    ("02_reward_model", "pairwise_accuracy"),
+    ("04_ppo_detoxification", "reward_last_steps"),
+    ("04_ppo_detoxification", "kl_last_steps"),
+    ("05_before_after", "toxicity_after"),
+    ("05_before_after", "judge_toxicity_after"),
+    ("05_before_after", "rouge_l_after"),
+    ("05_before_after", "honesty_after"),
+    ("05_before_after", "coverage_after"),
+    ("06_reward_hacking", "toxicity_no_kl"),
+    ("06_reward_hacking", "rouge_l_no_kl"),
+)
+_MOST_KEYS, _MOST_PANELS, _MOST_FIGURES = 8, 24, 4
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A result over the seeds of one grid point: mean, and half the width of its 95 % t-interval (None for one run)."""
+
+    mean: float
+    half: float | None
+    runs: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4g}" if self.half is None else f"{self.mean:.4g} ± {self.half:.2g}"
+
+
+def write_report(folder: Path) -> list[str]:
+    """Write the report of the batch in ``folder`` from its records; the names of the files written.
+
+    Raises :class:`UsageError` when the folder holds no batch.
+    """
+    plan = _plan(folder)
+    rows = _rows(folder, plan)
+    _write_missing_pages(folder, rows)
+    write_atomically(folder / SUMMARY, _summary(rows))
+    written = [SUMMARY, PAGE]
+    if plan["submissions"]:
+        from labhelpers.batch.grades import write_grades
+
+        written.append(write_grades(folder, [row for row in rows if row["status"] != "to do"], plan["exercises"]))
+    write_atomically(folder / PAGE, _page(folder, plan, rows))
+    return written
+
+
+def spread(values: list[float]) -> Spread:
+    """Mean and 95 % interval of results that differ by the training seed."""
+    if len(values) < 2:
+        return Spread(values[0], None, 1)
+    from scipy.stats import t
+
+    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
+    return Spread(statistics.fmean(values), float(half), len(values))
+
+
+def by_grid_point(rows: list[dict], keys: list[tuple[str, str]]) -> list[tuple[dict, int, list[Spread | None]]]:
+    """For every point of the grid: its parameters without the seed, its finished runs, and its results over them."""
+    points: dict[str, list[dict]] = {}
+    for row in rows:
+        if row["status"] == "finished":
+            points.setdefault(json.dumps(_without_seed(row), sort_keys=True), []).append(row)
+    table = []
+    for same in points.values():
+        numbers = [[value for row in same if (value := _number(row, key)) is not None] for key in keys]
+        table.append((_without_seed(same[0]), len(same), [spread(some) if some else None for some in numbers]))
+    return table
+
+
+def _plan(folder: Path) -> dict:
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder: give the output folder of a batch")
+    try:
+        return json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UsageError(f"{folder} holds no readable {PLAN}: give the output folder of a batch") from None
+
+
+def _rows(folder: Path, plan: dict) -> list[dict]:
+    """A row for every run of the plan, in its order; one that has not ended is "to do"."""
+    rows = []
+    for run in plan["runs"]:
+        try:
+            rows.append(json.loads((folder / run["id"] / STATUS).read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            rows.append(run | {"status": "to do", "reason": "", "seconds": None, "results": {}})
+    return rows
+
+
+def _write_missing_pages(folder: Path, rows: list[dict]) -> None:
+    from labhelpers.batch.attempt import write_pages
+
+    for row in rows:
+        write_pages(folder / row["id"], sanitize=row.get("student") is not None, again=False)
+
+
+def _summary(rows: list[dict]) -> str:
+    """One line a run: who, how it ended, its parameters and everything that it recorded."""
+    parameters = list(dict.fromkeys(name for row in rows for name in row["parameters"]))
+    results = list(
+        dict.fromkeys((nb, name) for row in rows for nb, recorded in row["results"].items() for name in recorded)
+    )
+    fixed = ["id", "student", "status", "reason", "notebook", "cell", "executed", "seconds", "peak_memory_gb"]
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["run", *fixed[1:], *parameters, *(f"{notebook}.{name}" for notebook, name in results)])
+    for row in rows:
+        executed = f"{row['id']}/{row['executed']}" if row.get("executed") else None
+        own = [row.get(name) if name != "executed" else executed for name in fixed]
+        asked = [row["parameters"].get(name) for name in parameters]
+        found = [row["results"].get(notebook, {}).get(name) for notebook, name in results]
+        table.writerow([json.dumps(v) if isinstance(v, (list, dict)) else v for v in own + asked + found])
+    return text.getvalue()
+
+
+def _page(folder: Path, plan: dict, rows: list[dict]) -> str:
+    import jinja2
+
+    from labhelpers.batch.grades import verdict
+
+    keys = [] if plan["submissions"] else _keys(rows)
+    points = by_grid_point(rows, keys) if keys else []
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["status"]] = counts.get(row["status"], 0) + 1
+    varied = [name for name in plan["grid"] if name != "seed"]
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("labhelpers.batch", "."), autoescape=True)
+    environment.filters |= {"number": _shown}
+    return environment.get_template("report.html").render(
+        plan=plan,
+        rows=rows,
+        counts=counts,
+        failures=[row for row in rows if row["status"] not in ("finished", "to do")],
+        keys=keys,
+        key_names=[name.replace("_", " ") for _, name in keys],
+        names=list(dict.fromkeys(name for row in rows for name in row["parameters"])),
+        points=points if any(runs > 1 for _, runs, _ in points) else [],
+        point_names=varied,
+        figures=_figures(rows),
+        exercises=[(nb, check) for nb, checks in plan.get("exercises", {}).items() for check in checks],
+        verdict=verdict,
+        result=_number,
+        pages={row["id"]: sorted(p.stem for p in (folder / row["id"] / "notebooks").glob("*.html")) for row in rows},
+    )
+
+
+def _keys(rows: list[dict]) -> list[tuple[str, str]]:
+    recorded = dict.fromkeys((nb, name) for row in rows for nb, found in row["results"].items() for name in found)
+    numbers = [key for key in recorded if any(_number(row, key) is not None for row in rows)]
+    return [key for key in KEY_RESULTS if key in numbers] or numbers[:_MOST_KEYS]
+
+
+def _number(row: dict, key: tuple[str, str]) -> float | None:
+    value = row["results"].get(key[0], {}).get(key[1])
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _without_seed(row: dict) -> dict:
+    return {name: value for name, value in row["parameters"].items() if name != "seed"}
+
+
+def _figures(rows: list[dict]) -> list[tuple[str, str]]:
+    """(what it shows, SVG) for every curve that the finished runs have recorded, a panel per grid point."""
+    curves: dict[tuple[str, str], dict[str, list]] = {}
+    for row in rows:
+        point = ", ".join(f"{name} = {value}" for name, value in _without_seed(row).items()) or "all runs"
+        for notebook, recorded in row["results"].items() if row["status"] == "finished" else ():
+            for name, values in recorded.items():
+                if _is_curve(name, values):
+                    curves.setdefault((notebook, name), {}).setdefault(point, []).append(values)
+    if not curves:
+        return []
+    # PPO's first; a report is a page, not an archive.
+    chosen = sorted(curves, key=lambda key: not key[0].startswith("04"))[:_MOST_FIGURES]
+    return [(f"{nb}: {name.replace('_', ' ')}", _small_multiples(curves[nb, name], name)) for nb, name in chosen]
+
+
+def _is_curve(name: str, values) -> bool:
+    numbers = isinstance(values, list) and all(isinstance(v, (int, float)) or v is None for v in values)
+    return numbers and len(values) >= 3 and not name.endswith("ci95")
+
+
+def _small_multiples(points: dict[str, list], name: str) -> str:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from labhelpers.plots import BLUE, STYLE
+
+    shown = list(points.items())[:_MOST_PANELS]
+    columns = min(3, len(shown))
+    lines = -(-len(shown) // columns)
+    with mpl.rc_context(STYLE | {"svg.fonttype": "none", "svg.hashsalt": "labs"}):
+        figure = Figure(figsize=(3.2 * columns, 2.4 * lines + 0.2))
+        axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+        for ax, (point, curves) in zip(axes.flat, shown, strict=False):
+            for values in curves:
+                values = [float("nan") if value is None else value for value in values]
+                ax.plot(range(1, len(values) + 1), values, color=BLUE, alpha=0.6, linewidth=1.5)
+            ax.set_title(point, fontsize=9, weight="normal", parse_math=False)
+            ax.set(xlabel="step", ylabel=name.replace("_", " "))
+            ax.label_outer()
+        for ax in axes.flat[len(shown) :]:
+            ax.set_visible(False)
+        svg = io.StringIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None})
+    return svg.getvalue()[svg.getvalue().index("<svg") :]
+
+
+def _shown(value) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)

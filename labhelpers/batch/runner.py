@@ -1,0 +1,140 @@
+"""The process of one run: its notebooks in order, by papermill, a kernel process each. ``attempt`` watches it.
+
+``python -m labhelpers.batch.runner FOLDER``: FOLDER/job.json says what to run, FOLDER/sources holds the notebooks. What
+is reached is kept in FOLDER/progress.json after every notebook, so that a run that was interrupted goes on from there.
+The process ends when its standard input is closed: nobody waits for it any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from labhelpers.artifacts import write_atomically
+from labhelpers.course import declared_parameters, run_notebooks
+from labhelpers.errors import LabError, storage_advice
+
+JOB, PROGRESS, SOURCES = "job.json", "progress.json", "sources"
+OUTPUT_BYTES = 2_000_000  # of one cell; a page of more is read by nobody, and holds up everybody
+
+
+def main(folder: Path) -> int:
+    """Run what the job says; 0 when every notebook ended well."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a batch on a terminal keeps Ctrl-C from its workers
+    _adopt_orphans()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    job = json.loads((folder / JOB).read_text(encoding="utf-8"))
+    if job["limits"]:
+        _limit(job["limits"])
+    _cut_long_outputs()
+    progress = read_progress(folder)
+    progress["failures"] = []
+    for name in job["notebooks"]:
+        executed = folder / "notebooks" / f"{name}.ipynb"
+        if name in progress["seconds"] and executed.is_file():
+            continue
+        progress["seconds"].pop(name, None)
+        progress["running"] = name
+        _keep(folder, progress)
+        try:
+            path = folder / SOURCES / f"{name}.ipynb"
+            declared = declared_parameters(path)
+            parameters = {key: value for key, value in job["parameters"].items() if key in declared}
+            progress["seconds"] |= run_notebooks([path], job["profile"], parameters, folder, say=lambda line: None)
+        except (LabError, OSError) as error:
+            reason = str(error) if isinstance(error, LabError) else storage_advice(error) or str(error)
+            progress["failures"].append([name, reason])
+            if not job["keep_going"]:
+                break
+    progress["running"] = None
+    _keep(folder, progress)
+    return 1 if progress["failures"] else 0
+
+
+def read_progress(folder: Path) -> dict:
+    """What an earlier attempt has reached: seconds of each notebook that ended well, the one that was running."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        progress = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
+        if isinstance(progress, dict) and isinstance(progress.get("seconds"), dict):
+            return {"running": None, "failures": []} | progress
+    return {"seconds": {}, "running": None, "failures": []}
+
+
+def _keep(folder: Path, progress: dict) -> None:
+    write_atomically(folder / PROGRESS, json.dumps(progress))
+
+
+def _limit(limits: dict) -> None:
+    """Limits that this process and all that it starts cannot lift again."""
+    import resource
+
+    memory, file = int(limits["memory_gb"] * 2**30), int(limits["disk_gb"] * 2**30)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file, file))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _cut_long_outputs() -> None:
+    """Make papermill keep no more than OUTPUT_BYTES of a cell's output."""
+    from nbformat.v4 import new_output
+    from papermill import clientwrap
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    class Client(clientwrap.PapermillNotebookClient):
+        kept = (None, 0)
+
+        def output(self, outs, msg, display_id, cell_index):
+            size = len(json.dumps(msg["content"]))
+            cell, before = self.kept
+            before = before if cell == cell_index else 0
+            self.kept = (cell_index, before + size)
+            # An error says why the cell ended, however much was printed before.
+            if before + size <= OUTPUT_BYTES or msg["msg_type"] == "error":
+                return super().output(outs, msg, display_id, cell_index)
+            if before <= OUTPUT_BYTES:
+                outs.append(new_output("stream", name="stderr", text="\n… the rest of this output was not kept.\n"))
+            return None
+
+    class Engine(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man, kernel_name, start_timeout=60, log_output=False, **options):
+            known = {name: value for name, value in options.items() if Client.class_traits().get(name)}
+            return Client(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, **known).execute()
+
+    papermill_engines.register(None, Engine)
+
+
+def _adopt_orphans() -> None:
+    """Processes that notebooks leave behind become children of this one (Linux), so that they can be ended with it."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def end_children(pid: int | None = None) -> None:
+    """Kill everything that descends from a process (default: this one)."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    end_children()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        status = main(Path(sys.argv[1]))
+    finally:
+        end_children()
+    sys.exit(status)
