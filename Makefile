@@ -5,11 +5,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
+BOOK_TOOLS := .venv/.book
 NBVAL := $(PYTHON) -m pytest --nbval notebooks --nbval-sanitize-with tests/nbval_sanitize.cfg
 # One process a core is faster than torch's threads for models this small, and two of both would fight.
 UNIT := OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests -q -n 2 --dist loadscope -p no:nbval
 
-.PHONY: help labs test test-all bench jupyter clean
+.PHONY: help labs test test-all bench jupyter book clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -23,7 +24,7 @@ test: $(INSTALLED) ## ruff, the unit tests, then every notebook against its stor
 	$(UNIT) -m "not slow and not browser"
 	$(NBVAL)
 
-test-all: $(INSTALLED) ## what make test does, with the slow and the special tests
+test-all: $(INSTALLED) $(BOOK_TOOLS) ## what make test does, with the slow and the special tests
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(UNIT)
@@ -34,6 +35,10 @@ bench: $(INSTALLED) ## how long a PPO step takes
 
 jupyter: $(INSTALLED) ## open the notebooks in JupyterLab
 	.venv/bin/jupyter lab notebooks
+
+book: $(BOOK_TOOLS) ## build the course as a website, with the stored outputs, into build/book/html
+	$(PYTHON) -m sphinx -q -W --keep-going -c docs -d build/book/doctrees . build/book/html
+	@echo "open build/book/html/index.html"
 
 clean: ## remove the environment, everything that runs have written, and caches
 	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
@@ -50,3 +55,8 @@ $(INSTALLED): pyproject.toml constraints.txt setup.py
 	"$$found" -m venv .venv
 	.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[course,test]'
 	@touch $(INSTALLED)
+
+# What only the book needs, so that the other commands need not wait for it.
+$(BOOK_TOOLS): $(INSTALLED)
+	.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[book]'
+	@touch $(BOOK_TOOLS)

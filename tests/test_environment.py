@@ -48,9 +48,11 @@ def test_conda_takes_its_pins_and_extras_from_the_same_place_as_make():
     assert [entry for entry in CONDA["dependencies"] if isinstance(entry, str)] == [python, "pip"]
     pinning, installing = conda_pip_lines()
     assert pinning == "-c constraints.txt"
-    in_make = re.search(r"pip install .*-c constraints\.txt -e '(\S+)'", (ROOT / "Makefile").read_text())
-    assert installing == f"-e {in_make.group(1)}"
-    assert set(re.findall(r"\w+", in_make.group(1))) == EXTRAS.keys()
+    makefile = (ROOT / "Makefile").read_text()
+    in_make, for_the_book = re.findall(r"pip install .*-c constraints\.txt -e '(\S+)'", makefile)
+    assert installing == f"-e {in_make}"
+    assert for_the_book == ".[book]"
+    assert set(re.findall(r"\w+", in_make)) == EXTRAS.keys() - {"book"}
 
 
 def test_make_knows_the_same_python():
