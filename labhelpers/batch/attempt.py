@@ -139,7 +139,9 @@ def _prepare(job: Job, folder: Path) -> None:
         if job.student is not None and name.endswith(".ipynb"):
             content = _go_on_after_errors(content)
         (sources / name).write_bytes(content)
-    limits = {"memory_gb": job.memory_gb or 4, "disk_gb": DISK_GB} if job.student is not None else None
+    # The system counts threads, and on older ones all of the user's: far above PROCESSES, which is watched from here.
+    limits = {"memory_gb": job.memory_gb or 4, "disk_gb": DISK_GB, "processes": 4096}
+    limits = limits if job.student is not None else None
     order = {"notebooks": job.notebooks, "profile": job.profile, "parameters": job.parameters, "limits": limits}
     (folder / JOB).write_text(json.dumps(order | {"keep_going": job.student is not None}), encoding="utf-8")
 

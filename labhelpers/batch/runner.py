@@ -74,10 +74,16 @@ def _limit(limits: dict) -> None:
     """Limits that this process and all that it starts cannot lift again."""
     import resource
 
-    memory, file = int(limits["memory_gb"] * 2**30), int(limits["disk_gb"] * 2**30)
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file, file))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    wanted = {
+        resource.RLIMIT_DATA: int(limits["memory_gb"] * 2**30),
+        resource.RLIMIT_FSIZE: int(limits["disk_gb"] * 2**30),
+        resource.RLIMIT_NPROC: limits["processes"],
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, value in wanted.items():
+        _, most = resource.getrlimit(kind)
+        value = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(kind, (value, value))
 
 
 def _cut_long_outputs() -> None:
