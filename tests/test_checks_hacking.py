@@ -19,7 +19,7 @@ def said(capsys, check, *answer):
         ("same", 0.8, "right"),
         ("falls", 0.8, "stayed close"),
         ("rises", 0.2, '"same" or "falls"'),
-        (None, 0.2, '"same" or "falls"'),
+        (None, 0.2, "nothing there yet"),
     ],
 )
 def test_without_kl(capsys, answer, after, message):

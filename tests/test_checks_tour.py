@@ -12,7 +12,7 @@ def said(capsys, check, *answer):
 
 @pytest.mark.parametrize(
     ("guess", "message"),
-    [("insulting", "right"), ("vague", "'vague' earns more"), ("nice", "choose one of"), (None, "choose one of")],
+    [("insulting", "right"), ("vague", "'vague' earns more"), ("nice", "choose one of"), (None, "nothing there yet")],
 )
 def test_best_reward(capsys, guess, message):
     assert message in said(capsys, check_best_reward, guess, {"vague": 1.2, "insulting": -1.0, "clean": 1.3})
