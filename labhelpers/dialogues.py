@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labhelpers.errors import DataError
+from labhelpers.hub import hub_folder, hub_id
 from labhelpers.locations import RECORD_SUFFIXES, Record, find_files, is_address, text_problem, whole_records
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
     """The dialogues of one split, columns `COLUMNS`, in file order.
 
     `location` is a folder with `train`, `validation` and `test` as `.jsonl` or `.csv`, one such file, an fsspec address
-    of either, or a Hub id. Dialogues of `min_chars < len <= max_chars` characters are kept. One file is first filtered,
-    then split 80/20 unshuffled into `train` and `test`, in the lab's order (12,460 rows -> 10,022 -> 8,017 and 2,005);
-    therefore ask for both parts with the same limits.
+    of either, or a Hub id (`owner/name`, `owner/name@revision`). Dialogues of `min_chars < len <= max_chars` characters
+    are kept. One file is first filtered, then split 80/20 unshuffled into `train` and `test`, in the lab's order
+    (12,460 rows -> 10,022 -> 8,017 and 2,005); therefore ask for both parts with the same limits.
 
     Accepted besides the schema: `fname` for `id`; `summary1`, `summary2`, ... (and `topic1`, ...), as DialogSum's test
     file has them. Missing `references` become `[summary]`, missing `facts` None, a missing `template` the topic.
@@ -100,15 +101,14 @@ def _locate(location, split: str) -> tuple[str | None, bool]:
         if files == [text] or Path(text).suffix in RECORD_SUFFIXES:
             return files[0], True
         return _split_file(files, text, split), False
+    if hub_id(location):
+        return None, False
     path = Path(text).expanduser()
     if path.is_dir():
         return _split_file(find_files(path), text, split), False
     if path.exists():
         return str(path), True
-    # A Hub id is `name` or `owner/name`; anything that looks like a path is reported as a missing file.
-    if path.suffix in RECORD_SUFFIXES or path.is_absolute() or text.count("/") > 1 or text.startswith((".", "~")):
-        raise DataError("no such file or folder. Check the spelling of `dialogues`.", file=text)
-    return None, False
+    raise DataError("no such file or folder. Check the spelling of `dialogues`.", file=text)
 
 
 def _split_file(files: list[str], folder: str, split: str) -> str:
@@ -121,16 +121,21 @@ def _split_file(files: list[str], folder: str, split: str) -> str:
 
 
 def _hub_records(name: str, split: str) -> Iterator[Record]:
+    """The rows of a Hub data set: from its table of that split, else from whatever `datasets` makes of its files."""
     import datasets
 
+    folder = hub_folder(name, "dataset")
+    tables = sorted(p for p in Path(folder).iterdir() if p.stem == split and p.suffix in RECORD_SUFFIXES)
+    if tables:
+        yield from whole_records(str(tables[-1]))
+        return
     try:
-        rows = datasets.load_dataset(name, split=split)
-    except Exception as error:  # offline, unknown, gated, without this split: each has an exception of its own
+        rows = datasets.load_dataset(folder, split=split)
+    except Exception as error:  # no such split, no table at all, a broken one: each has an exception of its own
         reason = f"{type(error).__name__}: {(str(error) or 'no reason given').splitlines()[0]}"
         raise DataError(
-            f"is no file or folder here, and could not be loaded from the Hub ({reason}). Looked in the cache "
-            f"{datasets.config.HF_DATASETS_CACHE} and, unless offline, at {datasets.config.HF_ENDPOINT}. Download it "
-            "once while online, or give a folder with train, validation and test files.",
+            f"this data set of the Hub could not be read ({reason}). It needs a table for {split!r}: give another "
+            "data set, or a folder with train, validation and test files.",
             file=name,
         ) from error
     for number, fields in enumerate(rows, start=1):

@@ -13,12 +13,15 @@ import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from labhelpers import hub
 from labhelpers.errors import DataError, ModelError
 
 RECORD_SUFFIXES = (".jsonl", ".csv")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 @dataclass(frozen=True)
@@ -104,30 +107,60 @@ def text_problem(value, *, may_be_empty: bool = False) -> str | None:
 
 
 def model_folder(location) -> str:
-    """A location that `from_pretrained` takes: an fsspec address is copied into a temporary folder, all else stays.
+    """A folder that `from_pretrained` takes: a local one as it is, a Hub location's in the cache (fetched if need be),
+    and a temporary copy of what stands at an fsspec address.
 
-    Raises ModelError when the address cannot be read or holds no file.
+    Raises ModelError when the location cannot be had, and for a folder whose only weights are pickled.
     """
-    if not is_address(location):
-        return str(location)
+    if is_address(location):
+        folder = _copied_folder(str(location))
+    elif hub.hub_id(location):
+        folder = hub.hub_folder(location)
+    else:
+        folder = str(Path(location).expanduser())
+    if Path(folder).is_dir():
+        names = sorted(path.name for path in Path(folder).iterdir())
+        pickled = [name for name in names if name.endswith(PICKLES)]
+        if pickled and not any(name.endswith(".safetensors") for name in names):
+            raise ModelError(
+                f"{location} holds no safetensors. Pickled weights ({pickled[0]}) can run code and are not loaded: "
+                "save the model again with save_pretrained where you trust it, or name a revision that has safetensors "
+                "(owner/name@refs/pr/1)."
+            )
+    return folder
+
+
+def _copied_folder(address: str) -> str:
+    """A temporary copy of a model's files at an address, those that `hub.PATTERNS` names."""
     import atexit
 
     import fsspec
 
     folder = tempfile.TemporaryDirectory(prefix="labhelpers-model-")
     atexit.register(folder.cleanup)
+    copied = 0
     try:
-        fs, path = fsspec.core.url_to_fs(str(location))
-        files = [p for p in fs.find(path) if not p.endswith("/")]
-        for source in files:
-            target = Path(folder.name) / Path(source).relative_to(path)
+        fs, path = fsspec.core.url_to_fs(address)
+        for source in fs.find(path):
+            name = PurePosixPath(source).relative_to(PurePosixPath(path))
+            if source.endswith("/"):  # what consoles of buckets leave for an empty folder
+                continue
+            if ".." in name.parts or name.is_absolute() or "\\" in str(name):
+                raise ModelError(f"{address}: the file name {str(name)!r} leads out of the folder: not used.")
+            target = Path(folder.name, *name.parts)
             target.parent.mkdir(parents=True, exist_ok=True)
-            fs.get_file(source, str(target))
-    except Exception as error:
+            if any(fnmatch(name.name, pattern) for pattern in hub.PATTERNS["model"]):
+                fs.get_file(source, str(target))
+            elif target.suffix in PICKLES:
+                target.touch()  # by its name alone it is refused
+            copied += 1
+    except ModelError:
+        raise
+    except Exception as error:  # each kind of storage has exceptions of its own
         reason = f"{type(error).__name__}: {error}"
-        raise ModelError(f"{location}: cannot be reached: {reason}. Check the address and the credentials.") from error
-    if not files:
-        raise ModelError(f"{location}: there is no file there. Check the address.")
+        raise ModelError(f"{address}: cannot be reached: {reason}. Check the address and the credentials.") from error
+    if not copied:
+        raise ModelError(f"{address}: there is no file there. Check the address.")
     return folder.name
 
 

@@ -253,8 +253,8 @@ def load_base(location: str, dtype: str | torch.dtype | None = "auto", device: s
     except (OSError, ValueError) as error:
         raise ModelError(
             f"no language model could be loaded from {str(location)!r}: {str(error).splitlines()[0]} "
-            "Give a local folder with config.json and model.safetensors, or a Hub id while online; "
-            "the tiny profile needs neither."
+            "Give a local folder with config.json and model.safetensors, a Hub id or an fsspec address; "
+            "the tiny profile needs none of them."
         ) from error
     return exact_norms(model.to(resolve_device(device)).eval())
 
@@ -289,6 +289,7 @@ def make_policy(
     """
     sft = None
     if sft_adapter is not None:
+        sft_adapter = model_folder(sft_adapter)
         sft = read_adapter(sft_adapter)
         half = base.dtype if base.dtype in (torch.float16, torch.bfloat16) else None
         if half:

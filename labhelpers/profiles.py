@@ -18,8 +18,9 @@ from labhelpers.errors import DataError, ProfileError, close_matches
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """Settings of one run. Locations are a local path, a Hub id or an ``s3://`` address; sizes count rows, rates are
-    per optimiser step, ``*_chars`` and ``*_tokens`` count characters and tokens."""
+    """Settings of one run. Locations are a local path, a Hub id (``owner/name``, ``owner/name@revision``) or an
+    address such as ``s3://bucket/key``; sizes count rows, rates are per optimiser step, ``*_chars`` and ``*_tokens``
+    count characters and tokens."""
 
     name: str
     # where things are
@@ -120,6 +121,7 @@ FIELDS = tuple(_TABLE)
 LOCATIONS = (
     "policy_model sft_adapter reward_model toxicity_model judge_model decoder_model dialogues feedback lexicon"
 ).split()
+MODEL_LOCATIONS = tuple(field for field in LOCATIONS if field.endswith(("_model", "_adapter")))
 
 # The smallest value that makes sense; other numbers must be at least 1 (counts) or above 0 (rates).
 _MINIMUM = {"min_chars": 0, "ppo_steps": 0, "kl_coef": 0.0, "sft_epochs": 0, "reward_epochs": 0}

@@ -14,11 +14,14 @@ import random
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from labhelpers.artifacts import Artifacts, plain_number, write_atomically
 from labhelpers.errors import DataError, LabError, ProfileError, storage_advice
-from labhelpers.profiles import Profile, load_profile
+from labhelpers.hub import hub_id
+from labhelpers.locations import is_address, model_folder
+from labhelpers.profiles import MODEL_LOCATIONS, Profile, load_profile
 
 RESULTS = "results.json"
 
@@ -67,7 +70,7 @@ def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Pa
     in the current folder for an installed package). ``overrides`` go to :func:`labhelpers.profiles.load_profile`.
 
     Raises :class:`ProfileError` for an unusable profile, seed or override, :class:`LabError` when the folder cannot
-    be written.
+    be written, :class:`ModelError` when a model named in ``overrides`` (also as None) cannot be had.
     """
     global _current
     settings = load_profile(profile, **overrides)
@@ -77,6 +80,7 @@ def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Pa
     run = Run(notebook, settings, seed, folder)
     _prepare_environment(run)
     _prepare_libraries(run)
+    run = dataclasses.replace(run, profile=_fetch_models(settings, overrides))
     forget_results(folder, [notebook])
     run.figures.mkdir(exist_ok=True)
     _current = run
@@ -203,6 +207,14 @@ def _prepare_libraries(run: Run) -> None:
     )
     if run.profile.name == "tiny":
         _insist_on_offline()
+
+
+def _fetch_models(settings: Profile, declared: Iterable[str]) -> Profile:
+    """The settings with every model that the notebook declares as a local folder: what comes from the Hub or a bucket
+    is fetched before anything is computed, and what cannot be had is said in the first cell."""
+    locations = {field: getattr(settings, field) for field in declared if field in MODEL_LOCATIONS}
+    remote = {field: place for field, place in locations.items() if place and (is_address(place) or hub_id(place))}
+    return dataclasses.replace(settings, **{field: model_folder(place) for field, place in remote.items()})
 
 
 def _insist_on_offline() -> None:

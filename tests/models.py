@@ -1,8 +1,10 @@
-"""Small random models of both families for the tests: no file of the course is needed."""
+"""Random models for the tests: small ones of both families, and stand-ins of the real shapes in the Hub's form."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -14,6 +16,8 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForSequenceClassification,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -74,15 +78,20 @@ def tiny_model(family: str, seed: int = 0, dropout: float = 0.0) -> torch.nn.Mod
     return model.eval()
 
 
-def save_model(family: str, folder: Path, seed: int = 0) -> Path:
-    """Saves a tiny model and its tokenizer in the Hub's form."""
-    tiny_model(family, seed).save_pretrained(folder)
+def save_model(family: str, folder: Path, seed: int = 0, **options) -> Path:
+    """Saves a tiny model and its tokenizer in the Hub's form; `options` are those of `save_pretrained`."""
+    tiny_model(family, seed).save_pretrained(folder, **options)
     byte_tokenizer(eos="t5" in family).save_pretrained(folder)
-    if family == "flan-t5":  # as the Hub has it: transformers 5 writes `true` and would tie the two on loading
-        config = json.loads((folder / "config.json").read_text())
-        config["tie_word_embeddings"] = False
-        (folder / "config.json").write_text(json.dumps(config))
+    if family == "flan-t5":
+        as_published(folder)
     return folder
+
+
+def as_published(folder: Path) -> None:
+    """FLAN-T5's config as the Hub has it: transformers 5 writes `true` and would tie the two on loading."""
+    config = json.loads((folder / "config.json").read_text())
+    config["tie_word_embeddings"] = False
+    (folder / "config.json").write_text(json.dumps(config))
 
 
 def save_sft_adapter(family: str, folder: Path, seed: int = 1) -> Path:
@@ -96,3 +105,61 @@ def save_sft_adapter(family: str, folder: Path, seed: int = 1) -> Path:
             parameter.data.normal_(std=0.3)
     model.save_pretrained(folder)
     return folder
+
+
+FLAN_T5_SMALL = {
+    "vocab_size": 32128, "d_model": 512, "d_kv": 64, "d_ff": 1024, "num_layers": 8, "num_heads": 6,
+    "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "dropout_rate": 0.1,
+    "decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 1,
+}  # fmt: skip
+
+
+def save_flan_t5_small(folder: Path, texts: list[str], seed: int = 0) -> Path:
+    """FLAN-T5-small's shape (76,961,152 parameters) with random weights, and a tokenizer trained on `texts`."""
+    torch.manual_seed(seed)
+    model = T5ForConditionalGeneration(T5Config(**FLAN_T5_SMALL))
+    # Logits of the width that trained models have; too wide ones make backward slow (denormal numbers).
+    model.lm_head.weight = torch.nn.Parameter(torch.randn(32128, 512) * 512**-0.5)
+    model.save_pretrained(folder)
+    as_published(folder)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    special = ["<pad>", "</s>", "<unk>"]
+    tokenizer.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=3000, special_tokens=special, show_progress=False)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=512
+    ).save_pretrained(folder)
+    return folder
+
+
+def save_roberta(folder: Path, tokenizer: Path, labels: tuple[str, ...] = (), seed: int = 0, **shape) -> Path:
+    """A random RoBERTa in the Hub's form: with `labels` a classifier, without a bare encoder. `shape` goes to its
+    config (roberta-base's by default, but for the vocabulary), `tokenizer` is the folder that its tokenizer is in."""
+    from transformers import AutoTokenizer, RobertaModel
+
+    torch.manual_seed(seed)
+    words = AutoTokenizer.from_pretrained(tokenizer)
+    names = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
+    config = RobertaConfig(
+        **{"vocab_size": len(words), "max_position_embeddings": 514, "type_vocab_size": 1, "pad_token_id": 1} | shape,
+        **(names if labels else {}),
+    )
+    config.pad_token_id = words.pad_token_id
+    (RobertaForSequenceClassification if labels else RobertaModel)(config).save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+def put_into_cache(cache: Path, name: str, folder: Path, kind: str = "model", revision: str = "main") -> Path:
+    """Lays a folder's files where the Hub's library keeps those of the repository `name`; the snapshot's folder."""
+    home = cache / f"{kind}s--{name.replace('/', '--')}"
+    commit = hashlib.sha1(f"{name} {revision}".encode()).hexdigest()
+    snapshot = home / "snapshots" / commit
+    shutil.copytree(folder, snapshot)
+    (home / "refs").mkdir(exist_ok=True)
+    (home / "refs" / revision).write_text(commit)
+    return snapshot

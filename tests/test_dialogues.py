@@ -2,8 +2,10 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
+from models import put_into_cache
 
 from labhelpers.dialogues import COLUMNS, PROMPT, build_dataset, format_prompt, load_dialogues
 from labhelpers.errors import DataError
@@ -187,22 +189,51 @@ def test_wrong_locations_and_splits_say_what_to_do(folder, tmp_path):
         load_dialogues(folder, "train")
 
 
-def test_a_hub_id_that_cannot_be_loaded_says_where_it_was_looked_for(monkeypatch):
-    import datasets
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """An empty cache of the Hub's, and no network."""
+    from huggingface_hub import constants
 
-    def offline(*args, **kwargs):
-        raise ConnectionError("Couldn't reach the Hub")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
 
-    monkeypatch.setattr(datasets, "load_dataset", offline)
-    with pytest.raises(DataError, match="somebody/dialogues.*Looked in the cache.*Download it once while online"):
+
+def test_a_hub_id_that_cannot_be_had_says_where_it_was_looked_for_and_what_to_do(hub_cache):
+    with pytest.raises(DataError) as caught:
         load_dialogues("somebody/dialogues", "train")
+    message = str(caught.value)
+    assert "data set 'somebody/dialogues' could not be had" in message and str(hub_cache) in message
+    assert "labs download --profile full" in message and "the tiny profile needs none of it" in message
 
 
-def test_a_hub_data_set_goes_through_the_same_validation(monkeypatch):
+def test_a_hub_data_set_goes_through_the_same_validation(hub_cache, tmp_path):
+    """As the Hub has DialogSum: a .csv for each split."""
+    published = tmp_path / "published"
+    published.mkdir()
+    (published / "train.csv").write_text("id,dialogue,summary,topic\ntrain_0,Hi.,They greet.,greeting\n")
+    (published / "test.csv").write_text("id,dialogue,summary,topic\na,Hi.,They greet.,x\nb,Hi.,,x\n")
+    put_into_cache(hub_cache, "somebody/dialogues", published, "dataset")
+    put_into_cache(hub_cache, "somebody/dialogues", published, "dataset", revision="v2")
+    for name in ("somebody/dialogues", "somebody/dialogues@v2"):
+        assert load_dialogues(name, "train")["id"] == ["train_0"]
+    with pytest.raises(DataError, match="is empty") as caught:
+        load_dialogues("somebody/dialogues", "test")
+    assert (Path(caught.value.file).name, caught.value.line, caught.value.field) == ("test.csv", 3, "summary")
+    with pytest.raises(DataError, match="could not be read.*'validation'"):
+        load_dialogues("somebody/dialogues", "validation")
+
+
+def test_a_hub_data_set_without_such_tables_is_read_by_datasets(hub_cache, tmp_path, monkeypatch):
     import datasets
+    import pandas
 
-    rows = [row(0), row(1, summary="")]
-    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: rows[:1] if split == "train" else rows)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "arrow")
+    (tmp_path / "published" / "data").mkdir(parents=True)
+    table = pandas.DataFrame([row(0), row(1, summary="")])
+    for split, rows in (("train", table[:1]), ("test", table)):
+        rows.to_parquet(tmp_path / "published" / "data" / f"{split}-00000-of-00001.parquet")
+    put_into_cache(hub_cache, "somebody/dialogues", tmp_path / "published", "dataset")
     assert load_dialogues("somebody/dialogues", "train")["id"] == ["d0"]
     with pytest.raises(DataError, match="is empty") as caught:
         load_dialogues("somebody/dialogues", "test")

@@ -1,0 +1,98 @@
+"""The Hub's models and data sets, by way of the local cache: what a location means there, what is had, what is missing.
+
+A location `owner/name` (or `name`) means the Hub's repository of that name, `owner/name@revision` one branch, tag,
+commit or pull request of it (`@refs/pr/3`). Only safetensors, configurations, tokenizers and tables are ever fetched:
+no pickles, no code.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from labhelpers.errors import DataError, ModelError
+
+# What is fetched of a repository, and no more: the pickled and the other frameworks' copies of the weights stay there.
+PATTERNS = {
+    "model": [
+        "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "adapter_config.json",
+        "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt",
+        "*.model",
+    ],
+    "dataset": ["*.csv", "*.jsonl", "*.json", "*.parquet", "*.gz", "README.md"],
+}  # fmt: skip
+_HUB_ID = re.compile(r"(?P<name>[\w][\w.-]*(/[\w][\w.-]*)?)(@(?P<revision>[\w][\w./-]*))?")
+_FILE_SUFFIXES = (".jsonl", ".csv", ".json", ".gz", ".txt", ".safetensors", ".bin")
+
+
+def hub_id(location) -> tuple[str, str | None] | None:
+    """(`owner/name`, revision or None) when the location can only be the Hub's, else None: a path that is there, an
+    address, and what looks like a path are not."""
+    text = str(location)
+    match = _HUB_ID.fullmatch(text)
+    if not match or Path(text).exists() or text.startswith("data/") or text.endswith(_FILE_SUFFIXES):
+        return None
+    return match["name"], match["revision"]
+
+
+def hub_folder(location, kind: str = "model") -> str:
+    """The folder in the cache that holds a Hub location; `kind` is "model" or "dataset". What is missing is fetched.
+
+    Raises ModelError (DataError for a data set) that says what could not be had, where it was looked for, and what to
+    do.
+    """
+    return _snapshot(location, kind)
+
+
+def hub_files(location, kind: str = "model") -> list:
+    """What `hub_folder` would fetch: the Hub's files with `filename`, `file_size` and `is_cached`. Raises like it."""
+    return _snapshot(location, kind, dry_run=True)
+
+
+def _snapshot(location, kind: str, **options):
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    name, revision = hub_id(location)
+    try:
+        return huggingface_hub.snapshot_download(
+            name, revision=revision, repo_type=kind, allow_patterns=PATTERNS[kind], **options
+        )
+    except Exception as error:  # offline, unknown, gated, without this revision: each has an exception of its own
+        what = f"the {'data set' if kind == 'dataset' else kind} {str(location)!r} could not be had"
+        where = f"no folder of that name is here, the cache {constants.HF_HUB_CACHE} does not hold all of it"
+        raise (ModelError if kind == "model" else DataError)(
+            f"{what}: {where}, and {_why(error)}. While online, `labs download --profile full` fetches everything that "
+            "the full profile needs (or give a local folder); the tiny profile needs none of it."
+        ) from error
+
+
+def cached_folder(location, kind: str = "model") -> str | None:
+    """The folder in the cache if it holds all that is needed of a Hub location, without asking the network."""
+    import huggingface_hub
+
+    name, revision = hub_id(location)
+    try:
+        folder = huggingface_hub.snapshot_download(
+            name, revision=revision, repo_type=kind, allow_patterns=PATTERNS[kind], local_files_only=True
+        )
+    except (OSError, ValueError):
+        return None
+    return folder if any(path.is_file() for path in Path(folder).rglob("*")) else None
+
+
+def _why(error: Exception) -> str:
+    """Why the Hub gave nothing, in a few words and without an address that could hold a secret."""
+    from huggingface_hub import constants, errors
+
+    if constants.is_offline_mode():
+        return "looking at the Hub is switched off (HF_HUB_OFFLINE; the tiny profile always does that)"
+    if isinstance(error, errors.GatedRepoError):
+        return "the Hub wants an agreement or a login for it (`hf auth login`)"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "the Hub has no such revision of it"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "the Hub has nothing of that name (or it is private: `hf auth login`)"
+    if isinstance(error, errors.HFValidationError):
+        return "that is no name the Hub could have"
+    return f"the Hub at {constants.ENDPOINT} could not be reached ({type(error).__name__})"
