@@ -112,7 +112,7 @@ def _carry_out(
         job = _job(plan, run, batch, threads, output, here)
         futures[client.submit(attempt.execute, job, key=f"labs-{run.id}-{batch[:8]}", pure=False)] = run
     try:
-        for done, future in enumerate(as_completed(list(futures)), 1):
+        for done, future in enumerate(as_completed(list(futures), loop=client.loop), 1):
             run = futures.pop(future)
             row = _row(future, run)
             future.release()

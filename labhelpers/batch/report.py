@@ -214,6 +214,7 @@ def _small_multiples(points: dict[str, list], name: str) -> str:
                 ax.plot(range(1, len(values) + 1), values, color=BLUE, alpha=0.6, linewidth=1.5)
             ax.set_title(point, fontsize=9, weight="normal", parse_math=False)
             ax.set(xlabel="step", ylabel=name.replace("_", " "))
+            ax.xaxis.get_major_locator().set_params(integer=True)
             ax.label_outer()
         for ax in axes.flat[len(shown) :]:
             ax.set_visible(False)
