@@ -280,9 +280,14 @@ def test_a_draft_is_kept_and_half_a_file_is_not(tmp_path):
     (folder / ".02_second.123.ipynb").write_text('{"cells": [')
     attempt._keep_drafts(tmp_path)
     assert os.listdir(folder) == ["01_first.ipynb"]
-    row = {"notebook": "01_first", "executed": None, "cell": None, "last_lines": []}
+    row = {"notebook": "01_first", "reason": "", "executed": None, "cell": None, "last_lines": []}
     attempt._say_where(row, tmp_path)
     assert (row["cell"], row["executed"]) == ("In [1]", "notebooks/01_first.ipynb")
+    cells[0]["metadata"]["papermill"]["status"] = "completed"  # as papermill leaves it when the kernel dies
+    (folder / "01_first.ipynb").write_text(json.dumps({"cells": cells}))
+    row |= {"reason": "notebook 01_first failed in cell In [1]: its kernel died", "cell": None}
+    attempt._say_where(row, tmp_path)
+    assert row["cell"] == "In [1]"
 
 
 def test_progress_that_cannot_be_read_is_none(tmp_path):

@@ -273,12 +273,15 @@ def _say_where(row: dict, folder: Path) -> None:
         return
     row["executed"] = f"notebooks/{path.name}"
     code = [cell for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    said = re.search(r"failed in cell In \[(\d+)\]", row["reason"])
     for number, cell in enumerate(code, 1):
+        number = cell.get("execution_count") or number
         outputs = cell.get("outputs", [])
         wrong = any(output["output_type"] == "error" for output in outputs)
-        if wrong or cell["metadata"].get("papermill", {}).get("status") in ("failed", "running"):
+        wrong = wrong or cell["metadata"].get("papermill", {}).get("status") in ("failed", "running")
+        if number == int(said.group(1)) if said else wrong:
             text = "\n".join(_text(output) for output in outputs)
-            row["cell"] = f"In [{cell.get('execution_count') or number}]"
+            row["cell"] = f"In [{number}]"
             row["last_lines"] = [line[:300] for line in text.splitlines() if line.strip()][-LAST_LINES:]
             return
 
