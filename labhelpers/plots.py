@@ -151,6 +151,32 @@ def training_curves(
     return fig
 
 
+class LiveCurves:
+    """`training_curves` that grow while a cell runs, in JupyterLab; where nobody watches, nothing is drawn.
+
+    A Jupyter server tells a kernel which notebook it belongs to (JPY_SESSION_NAME); papermill, nbval and `labs` do not.
+    """
+
+    def __init__(self, keys: Sequence[str] = ("ppo/mean_scores", "objective/kl"), every: int = 4, title: str = "Live"):
+        self.keys, self.every, self.title = list(keys), every, title
+        self.watched = bool(os.environ.get("JPY_SESSION_NAME"))
+        self._display = None
+
+    def update(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Draws `history` again if it has grown by `every` steps."""
+        if not self.watched or not history or len(history) % self.every:
+            return
+        from IPython.display import Image, display
+
+        buffer = io.BytesIO()
+        training_curves(history, self.keys, title=self.title).savefig(buffer, format="png", dpi=DPI)
+        image = Image(buffer.getvalue())
+        if self._display is None:
+            self._display = display(image, display_id=True)
+        else:
+            self._display.update(image)
+
+
 @_styled
 def run_curves(
     runs: Mapping[str, pd.DataFrame],

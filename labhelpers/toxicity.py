@@ -7,6 +7,7 @@ the first entry of a list that its pipeline has sorted by score, and so pays a h
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import tempfile
@@ -233,6 +234,14 @@ class Lexicon:
     def count(self, text: str) -> int:
         """How many insulting words `text` holds."""
         return sum(1 for _ in self._pattern.finditer(text))
+
+    def mark(self, text: str) -> str:
+        """`text` as HTML, its insulting words in `<mark>`."""
+        parts, end = [], 0
+        for found in self._pattern.finditer(text):
+            parts += [html.escape(text[end : found.start()]), f"<mark>{html.escape(found.group())}</mark>"]
+            end = found.end()
+        return "".join(parts) + html.escape(text[end:])
 
     def insult_rate(self, texts: Sequence[str]) -> float:
         """The share of `texts` that hold at least one insulting word; NaN for no texts."""

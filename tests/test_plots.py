@@ -146,3 +146,26 @@ def test_runs_side_by_side_show_rare_measurements_as_they_are():
     assert len(axes[0].lines) == 2 and list(axes[0].lines[0].get_ydata())[:3] == [0, 0.5, 1]
     with pytest.raises(LabError, match="'one' has no 'nothing'"):
         plots.run_curves({"one": RUN}, ["nothing"])
+
+
+def test_live_curves_are_drawn_only_where_somebody_watches(monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, image):
+            shown.append(("again", image))
+
+    def display(image, display_id):
+        shown.append(("first", image))
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    plots.LiveCurves(every=2).update(HISTORY)
+    assert not shown
+    monkeypatch.setenv("JPY_SESSION_NAME", "04_ppo_detoxification.ipynb")
+    live = plots.LiveCurves(every=2)
+    for steps in range(1, 6):
+        live.update(HISTORY[:steps])
+    assert [how for how, _ in shown] == ["first", "again"], "at steps 2 and 4"
+    assert all(image.data.startswith(b"\x89PNG") for _, image in shown)

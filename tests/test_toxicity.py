@@ -219,3 +219,11 @@ def test_a_broken_lexicon_is_refused(tmp_path, content):
     (tmp_path / "lexicon.json").write_text(content)
     with pytest.raises(DataError):
         Lexicon.load(tmp_path / "lexicon.json")
+
+
+def test_insults_are_marked_and_the_rest_is_escaped():
+    lexicon = Lexicon(["idiot", "brainless fool"])
+    assert lexicon.mark("<b> Idiot! Not idiotic, brainless fool") == (
+        "&lt;b&gt; <mark>Idiot</mark>! Not idiotic, <mark>brainless fool</mark>"
+    )
+    assert lexicon.mark("") == ""

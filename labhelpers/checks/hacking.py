@@ -31,7 +31,7 @@ def check_without_kl(prediction: str, rouge_before: float, rouge_after: float) -
 
 def check_adaptive_kl(next_coefficient: Callable[[float, float, float, int, int], Any]) -> None:
     """Checks `next_coefficient(value, kl, target, n, horizon)`: the controller of Ziegler et al. 2019, section 2.2."""
-    questions = [(0.2, 7.5, 6.0, 16, 1000), (0.2, 30.0, 6.0, 16, 1000), (0.1, 0.5, 6.0, 32, 100)]
+    questions = [(0.2, 6.6, 6.0, 16, 1000), (0.2, 30.0, 6.0, 16, 1000), (0.1, 0.5, 6.0, 32, 100)]
 
     def answers(function: Callable) -> list[Any]:
         return [function(*question) for question in questions]
