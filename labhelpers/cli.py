@@ -90,8 +90,29 @@ def _parser() -> argparse.ArgumentParser:
     models.set_defaults(command=_models)
 
     doctor = commands.add_parser("doctor", help="check this machine and the installation")
+    _add_profile(doctor)
     doctor.set_defaults(command=_doctor)
+
+    download = commands.add_parser("download", help="fetch what a profile names on the Hub into the local cache")
+    _add_profile(download)
+    download.add_argument("--dry-run", action="store_true", help="list files and sizes, and fetch none")
+    download.set_defaults(command=_download)
     return parser
+
+
+def _add_profile(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--profile", default="tiny", help="tiny or full (default: %(default)s)")
+    command.add_argument(
+        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="a setting of the profile, for example -p policy_model google/flan-t5-large",
+    )  # fmt: skip
+
+
+def _settings(options):
+    from labhelpers.course import parse_value
+    from labhelpers.profiles import load_profile
+
+    return load_profile(options.profile, **{name: parse_value(name, text) for name, text in options.parameters})
 
 
 class _Parser(argparse.ArgumentParser):
@@ -206,10 +227,21 @@ def _models(options) -> None:
 def _doctor(options) -> int:
     from labhelpers.doctor import examine
 
+    settings = _settings(options) if options.profile != "tiny" or options.parameters else None
     findings = examine()
+    if options.profile == "full":
+        from labhelpers.full_size import examine_full
+
+        findings += examine_full(settings)
     for finding in findings:
         print(f"{'ok' if finding.ok else 'NOT OK':7} {finding.what}: {finding.found}")
     return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _download(options) -> None:
+    from labhelpers.download import download
+
+    download(_settings(options), options.dry_run, say=lambda line: print(line, flush=True))
 
 
 def _shown(path: Path) -> str:

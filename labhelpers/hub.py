@@ -85,6 +85,8 @@ def _why(error: Exception) -> str:
     """Why the Hub gave nothing, in a few words and without an address that could hold a secret."""
     from huggingface_hub import constants, errors
 
+    if isinstance(error, (errors.DryRunError, errors.LocalEntryNotFoundError)) and error.__cause__:
+        error = error.__cause__
     if constants.is_offline_mode():
         return "looking at the Hub is switched off (HF_HUB_OFFLINE; the tiny profile always does that)"
     if isinstance(error, errors.GatedRepoError):
