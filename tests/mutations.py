@@ -69,17 +69,26 @@ def survives(mutation: Mutation) -> str | None:
     source = (ROOT / "labhelpers" / mutation.file).read_text(encoding="utf-8")
     if source.count(mutation.text) != 1:
         return f"its text is in {mutation.file} {source.count(mutation.text)} times"
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "labhelpers"
-        shutil.copytree(ROOT / "labhelpers", copy, ignore=shutil.ignore_patterns("__pycache__"))
-        (copy / mutation.file).write_text(source.replace(mutation.text, mutation.wrong), encoding="utf-8")
-        paths = os.pathsep.join([folder, str(ROOT / "tests")])
-        settings = {"PYTHONPATH": paths, "LABHELPERS_DATA": str(ROOT / "data"), "OMP_NUM_THREADS": "1"}
-        # Slow tests and those that start further processes notice nothing that the others do not.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("labhelpers", "tests"):
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for part in ("conftest.py", "pyproject.toml", "constraints.txt"):
+            shutil.copy(ROOT / part, folder)
+        for part in ("data", "notebooks"):
+            (folder / part).symlink_to(ROOT / part)
+        mutant = folder / "labhelpers" / mutation.file
+        mutant.write_text(source.replace(mutation.text, mutation.wrong), encoding="utf-8")
+        environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
+        where = [sys.executable, "-c", "import labhelpers; print(labhelpers.__file__)"]
+        found = subprocess.run(where, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+        if not Path(found.strip()).parent.samefile(folder / "labhelpers"):
+            raise RuntimeError(f"the tests would import {found.strip()}, not the mutant")
+        # Tests that start further processes notice nothing that the others do not.
         chosen = ["-m", "not slow and not browser", "-k", "not killed and not two_processes"]
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:nbval", "-p", "no:cacheprovider", *chosen]
-        command += [str(ROOT / "tests" / name) for name in mutation.tests.split()]
-        done = subprocess.run(command, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True)
+        command += [f"tests/{name}" for name in mutation.tests.split()]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return (
         None if done.returncode == 1 else f"{mutation.tests}: pytest ends with {done.returncode}\n{done.stdout[-500:]}"
     )
