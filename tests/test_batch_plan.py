@@ -38,12 +38,12 @@ def test_a_grid_is_expanded_in_its_order(plan_file):
     ]
     assert all(run.parameters["ppo_steps"] == 2 for run in runs)
     assert len({run.id for run in runs}) == 4
-    assert runs[0].label == "ppo_steps = 2, kl_coef = 0.1, seed = 0"
+    assert runs[0].label == "kl_coef = 0.1, seed = 0"
 
 
 def test_a_plan_of_notebooks_alone_is_one_run(plan_file):
     (run,) = expand(load_plan(plan_file("notebooks: ['08_second']")))
-    assert (run.parameters, run.label) == ({}, "as the profile says")
+    assert (run.parameters, run.label) == ({}, "the one run")
 
 
 def test_notebooks_may_be_files_beside_the_plan(plan_file, tmp_path):

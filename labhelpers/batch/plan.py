@@ -49,13 +49,14 @@ class Run:
     student: str | None = None
     folder: Path | None = None
     missing: tuple[str, ...] = ()
+    point: dict = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """What tells this run from the others, for a person."""
         if self.student is not None:
             return self.student
-        return ", ".join(f"{name} = {value}" for name, value in self.parameters.items()) or "as the profile says"
+        return ", ".join(f"{name} = {value}" for name, value in self.point.items()) or "the one run"
 
 
 def load_plan(file: str | Path) -> Plan:
@@ -119,8 +120,9 @@ def expand(plan: Plan) -> list[Run]:
     sources = [[path.stem, _source(path)] for path in plan.notebooks]
     runs = []
     for point in itertools.product(*plan.grid.values()):
-        parameters = plan.parameters | dict(zip(plan.grid, point, strict=True))
-        runs.append(Run(_hash(plan.profile, parameters, sources), parameters, plan.notebooks))
+        point = dict(zip(plan.grid, point, strict=True))
+        parameters = plan.parameters | point
+        runs.append(Run(_hash(plan.profile, parameters, sources), parameters, plan.notebooks, point=point))
     return runs
 
 

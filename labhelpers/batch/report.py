@@ -152,7 +152,7 @@ def _page(folder: Path, plan: dict, rows: list[dict]) -> str:
         names=list(dict.fromkeys(name for row in rows for name in row["parameters"])),
         points=points if any(runs > 1 for _, runs, _ in points) else [],
         point_names=varied,
-        figures=_figures(rows),
+        figures=[] if plan["submissions"] else _figures(rows, varied),
         exercises=[(nb, check) for nb, checks in plan.get("exercises", {}).items() for check in checks],
         verdict=verdict,
         result=_number,
@@ -175,11 +175,11 @@ def _without_seed(row: dict) -> dict:
     return {name: value for name, value in row["parameters"].items() if name != "seed"}
 
 
-def _figures(rows: list[dict]) -> list[tuple[str, str]]:
+def _figures(rows: list[dict], varied: list[str]) -> list[tuple[str, str]]:
     """(what it shows, SVG) for every curve that the finished runs have recorded, a panel per grid point."""
     curves: dict[tuple[str, str], dict[str, list]] = {}
     for row in rows:
-        point = ", ".join(f"{name} = {value}" for name, value in _without_seed(row).items()) or "all runs"
+        point = ", ".join(f"{name} = {row['parameters'].get(name)}" for name in varied) or "all runs"
         for notebook, recorded in row["results"].items() if row["status"] == "finished" else ():
             for name, values in recorded.items():
                 if _is_curve(name, values):
