@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from labhelpers.errors import NotebookError
-from labhelpers.recording import record_outputs
+from labhelpers.recording import code_hash, record_outputs
 
 
 def silent(line):
@@ -33,6 +33,7 @@ def test_outputs_are_stored_and_sources_ids_and_tags_kept(write_notebook):
     assert stored.metadata == {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
+        "labhelpers": {"recorded": code_hash(stored)},
     }
     once = path.read_bytes()
     record_outputs(say=silent)
