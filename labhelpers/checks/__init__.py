@@ -3,6 +3,7 @@
 from labhelpers.checks.comparison import check_fact_scores, check_paired_interval
 from labhelpers.checks.feedback import check_leak, check_pairs_of, check_preferred
 from labhelpers.checks.hacking import check_adaptive_kl, check_without_kl
+from labhelpers.checks.methods import check_asks_no_reward, check_dpo_loss, check_group_advantages
 from labhelpers.checks.ppo import check_gae, check_labs_reward, check_token_rewards
 from labhelpers.checks.reward import check_pair_count, check_pairwise_loss, check_shift
 from labhelpers.checks.tour import check_best_reward, check_returns
@@ -10,9 +11,12 @@ from labhelpers.checks.tuning import check_lora_count, check_mask_padding, check
 
 __all__ = [
     "check_adaptive_kl",
+    "check_asks_no_reward",
     "check_best_reward",
+    "check_dpo_loss",
     "check_fact_scores",
     "check_gae",
+    "check_group_advantages",
     "check_labs_reward",
     "check_leak",
     "check_lora_count",
