@@ -234,8 +234,8 @@ def test_a_run_that_hangs_is_ended_with_all_its_processes(write_notebook, tmp_pa
     path = write_notebook("01_first", "print('reached')", spawn, "import time; time.sleep(60)")
     row = attempt.execute(job(tmp_path / "run", path, timeout_minutes=0.12))
     assert (row["status"], row["reason"]) == ("timeout", "not done after 0.12 minutes")
-    if row["executed"]:  # on a busy machine the kernel may not have come so far
-        assert row["cell"] == "In [5]"
+    if signs.exists():  # on a busy machine the kernel may not have come so far
+        assert row["cell"] in ("In [4]", "In [5]")
         for pid in map(int, signs.read_text().split()):
             assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 

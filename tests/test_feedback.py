@@ -143,6 +143,7 @@ def test_rankings_come_from_an_s3_server(tmp_path, monkeypatch):
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "testing")
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        fsspec.get_filesystem_class("s3").clear_instance_cache()  # one of another test knows another server
         fs = fsspec.filesystem("s3", skip_instance_cache=True)
         fs.mkdir("labelling")
         fs.pipe("labelling/job/output.jsonl", json.dumps(a2i("Q?", ["a", "b"], [2, 1])).encode())
