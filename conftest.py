@@ -43,3 +43,23 @@ def write_notebook(tmp_path, monkeypatch):
         return path
 
     return write
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """An S3 server of the test's own, selected by the usual variables; what is yielded writes into it."""
+    import fsspec
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "testing")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        s3 = fsspec.get_filesystem_class("s3")
+        s3.clear_instance_cache()  # it may hold the connection to another test's server
+        yield s3(skip_instance_cache=True)
+    finally:
+        server.stop()

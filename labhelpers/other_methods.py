@@ -32,7 +32,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from labhelpers.errors import ModelError, TrainingError
 from labhelpers.policy import Policy
-from labhelpers.ppo.rollout import Rollout, generate, pad_queries
+from labhelpers.ppo.rollout import Rollout, generate, generate_batches, pad_queries
 from labhelpers.reward import quiet
 
 
@@ -249,15 +249,9 @@ def sample(
     step: int = 0,
 ) -> Samples:
     """Samples one response per query. Row i draws the same random numbers for every policy, however batches are cut."""
-    order = sorted(range(len(queries)), key=lambda i: len(queries[i]))
-    texts, parts = [""] * len(queries), []
-    for first in range(0, len(order), batch_size):
-        rows = order[first : first + batch_size]
-        part = generate(
-            policy, tokenizer, [queries[i] for i in rows], max_new_tokens,
-            seed=seed, step=step, rows=rows, use_value_head=False,
-        )  # fmt: skip
-        parts.append((rows, part))
+    texts = [""] * len(queries)
+    parts = list(generate_batches(policy, tokenizer, queries, max_new_tokens, batch_size, seed=seed, step=step))
+    for rows, part in parts:
         for i, text in zip(rows, part.texts, strict=True):
             texts[i] = text
     return Samples(texts, parts)

@@ -130,28 +130,13 @@ def test_a_glob_a_folder_and_a_bucket_are_read_in_order(tmp_path):
         load_rankings(tmp_path / "none-*.jsonl")
 
 
-def test_rankings_come_from_an_s3_server(tmp_path, monkeypatch):
+def test_rankings_come_from_an_s3_server(bucket):
     """A real server speaking S3, as a private object store does; the address alone selects it."""
-    import fsspec
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "testing")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.get_filesystem_class("s3").clear_instance_cache()  # one of another test knows another server
-        fs = fsspec.filesystem("s3", skip_instance_cache=True)
-        fs.mkdir("labelling")
-        fs.pipe("labelling/job/output.jsonl", json.dumps(a2i("Q?", ["a", "b"], [2, 1])).encode())
-        assert load_rankings("s3://labelling/job/*.jsonl")[0]["ranks"] == [2, 1]
-        with pytest.raises(DataError, match="s3://labelling/nothing.jsonl: no such file"):
-            load_rankings("s3://labelling/nothing.jsonl")
-    finally:
-        server.stop()
+    bucket.mkdir("labelling")
+    bucket.pipe("labelling/job/output.jsonl", json.dumps(a2i("Q?", ["a", "b"], [2, 1])).encode())
+    assert load_rankings("s3://labelling/job/*.jsonl")[0]["ranks"] == [2, 1]
+    with pytest.raises(DataError, match="s3://labelling/nothing.jsonl: no such file"):
+        load_rankings("s3://labelling/nothing.jsonl")
 
 
 # --- what people really send -----------------------------------------------------------------------------------------

@@ -129,34 +129,20 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(monkeypatch, tmp_path):
     assert ".." not in (tmp_path / "written").read_text()
 
 
-def test_the_sft_adapter_comes_from_a_bucket(tmp_path, monkeypatch):
-    """As the original lab downloads it, from a server of one's own by the usual variables."""
-    from moto.server import ThreadedMotoServer
-
+def test_the_sft_adapter_comes_from_a_bucket(bucket, tmp_path, monkeypatch):
+    """As the original lab downloads it."""
     base, adapter = save_model("flan-t5", tmp_path / "base"), save_sft_adapter("flan-t5", tmp_path / "sft")
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "testing")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.get_filesystem_class("s3").clear_instance_cache()  # one of another test knows another server
-        fs = fsspec.filesystem("s3", skip_instance_cache=True)
-        fs.mkdir("models")
-        for file in adapter.iterdir():
-            fs.pipe(f"models/peft/{file.name}", file.read_bytes())
-        policy, _ = load_policy(str(base), "s3://models/peft", torch.float32, "cpu")
-        local, _ = load_policy(str(base), adapter, torch.float32, "cpu")
-        assert same_weights(policy, local)
+    bucket.mkdir("models")
+    for file in adapter.iterdir():
+        bucket.pipe(f"models/peft/{file.name}", file.read_bytes())
+    policy, _ = load_policy(str(base), "s3://models/peft", torch.float32, "cpu")
+    local, _ = load_policy(str(base), adapter, torch.float32, "cpu")
+    assert same_weights(policy, local)
 
-        monkeypatch.setattr(run_module, "_current", None)
-        monkeypatch.setattr(run_module, "_prepare_environment", lambda run: None)
-        monkeypatch.setattr(run_module, "_prepare_libraries", lambda run: None)
-        run = run_module.start("05", run_dir=tmp_path / "run", sft_adapter="s3://models/peft")
-        assert "://" not in run.profile.sft_adapter, "notebooks find a folder"
-        with pytest.raises(ModelError, match="s3://models/nothing: there is no file there"):
-            model_folder("s3://models/nothing")
-    finally:
-        server.stop()
+    monkeypatch.setattr(run_module, "_current", None)
+    monkeypatch.setattr(run_module, "_prepare_environment", lambda run: None)
+    monkeypatch.setattr(run_module, "_prepare_libraries", lambda run: None)
+    run = run_module.start("05", run_dir=tmp_path / "run", sft_adapter="s3://models/peft")
+    assert "://" not in run.profile.sft_adapter, "notebooks find a folder"
+    with pytest.raises(ModelError, match="s3://models/nothing: there is no file there"):
+        model_folder("s3://models/nothing")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -189,6 +189,26 @@ def generate(
     )  # fmt: skip
 
 
+def generate_batches(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    queries: Sequence[str],
+    max_new_tokens: int,
+    batch_size: int = 64,
+    **sampling: object,
+) -> Iterator[tuple[list[int], Rollout]]:
+    """Responses to any number of queries, without values: (places in `queries`, their rollout), one batch at a time.
+
+    Batches hold queries of similar length. A row keeps the number of its place, so that sorting and the batch size do
+    not change what is drawn for it.
+    """
+    order = sorted(range(len(queries)), key=lambda i: len(queries[i]))
+    for first in range(0, len(order), batch_size):
+        places = order[first : first + batch_size]
+        part = [queries[i] for i in places]
+        yield places, generate(policy, tokenizer, part, max_new_tokens, rows=places, use_value_head=False, **sampling)
+
+
 def generate_texts(
     policy: Policy,
     tokenizer: PreTrainedTokenizerBase,
@@ -197,15 +217,9 @@ def generate_texts(
     batch_size: int = 64,
     **sampling: object,
 ) -> list[str]:
-    """The responses' texts for any number of queries, in their order; batches hold queries of similar length."""
-    order = sorted(range(len(queries)), key=lambda i: len(queries[i]))
+    """The responses' texts for any number of queries, in their order; see `generate_batches`."""
     texts = [""] * len(queries)
-    for first in range(0, len(order), batch_size):
-        part = order[first : first + batch_size]
-        # A row keeps the number of its place in `queries`, so that sorting does not change what is drawn for it.
-        rollout = generate(
-            policy, tokenizer, [queries[i] for i in part], max_new_tokens, rows=part, use_value_head=False, **sampling
-        )
-        for i, text in zip(part, rollout.texts, strict=True):
+    for places, rollout in generate_batches(policy, tokenizer, queries, max_new_tokens, batch_size, **sampling):
+        for i, text in zip(places, rollout.texts, strict=True):
             texts[i] = text
     return texts
