@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,36 +31,16 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+from transformers.activations import NewGELUActivation
 
 from labhelpers.adapters import fold_adapters, read_adapter
-from labhelpers.cache import growing_cache
+from labhelpers.decoding import positions
 from labhelpers.devices import resolve_device, resolve_dtype
 from labhelpers.errors import ModelError, TrainingError
 from labhelpers.locations import model_folder
 from labhelpers.logprobs import chosen_logprobs
 
 VALUE_HEAD_FILE = "value_head.safetensors"
-
-
-@dataclass
-class DecodingState:
-    """What a policy remembers between two tokens: the key-value cache and the masks that go with it."""
-
-    cache: Any
-    query_mask: Tensor  # [B, Q]
-    encoded: Tensor | None = None  # [B, Q, d], encoder-decoder only
-    attention_mask: Tensor | None = None  # [B, Q + t], decoder-only: grows with every token
-
-    def select(self, rows: Tensor) -> DecodingState:
-        """Keeps the given rows: finished responses need no more computing."""
-        caches = [self.cache]
-        if isinstance(self.cache, EncoderDecoderCache):
-            caches = [self.cache.self_attention_cache, self.cache.cross_attention_cache]
-        for cache in caches:
-            cache.batch_select_indices(rows)
-        pick = lambda t: None if t is None else t[rows]  # noqa: E731
-        return DecodingState(self.cache, self.query_mask[rows], pick(self.encoded), pick(self.attention_mask))
 
 
 class Policy(nn.Module):
@@ -132,7 +111,7 @@ class Policy(nn.Module):
         tokens = torch.cat([queries, responses[:, :-1]], 1)
         attention = torch.cat([query_mask, mask[:, :-1].to(query_mask)], 1)
         hidden = self.base.get_decoder()(
-            input_ids=tokens, attention_mask=attention, position_ids=_positions(attention), use_cache=False
+            input_ids=tokens, attention_mask=attention, position_ids=positions(attention), use_cache=False
         ).last_hidden_state
         return hidden[:, queries.shape[1] - 1 :]
 
@@ -162,38 +141,6 @@ class Policy(nn.Module):
         values = self.values(chosen)
         return logprobs, torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(keep, values)
 
-    # -- one token after another ---------------------------------------------------------------------------------
-
-    def start(self, queries: Tensor, query_mask: Tensor) -> tuple[Tensor, DecodingState]:
-        """Reads the queries: `[B, Q]` -> the hidden state `[B, d]` that predicts the first token, and the state."""
-        if self.is_encoder_decoder:
-            encoded = self.base.get_encoder()(input_ids=queries, attention_mask=query_mask).last_hidden_state
-            cache = EncoderDecoderCache(growing_cache(), DynamicCache())
-            state = DecodingState(cache, query_mask, encoded=encoded)
-            first = torch.full_like(queries[:, 0], self.base.config.decoder_start_token_id)
-            return self.advance(first, state), state
-        cache = growing_cache()
-        output = self.base.get_decoder()(
-            input_ids=queries, attention_mask=query_mask, position_ids=_positions(query_mask),
-            past_key_values=cache, use_cache=True,
-        )  # fmt: skip
-        return output.last_hidden_state[:, -1], DecodingState(cache, query_mask, attention_mask=query_mask)
-
-    def advance(self, tokens: Tensor, state: DecodingState) -> Tensor:
-        """Appends one token per row (`[B]`) and returns the hidden state `[B, d]` that predicts the next."""
-        if self.is_encoder_decoder:
-            output = self.base.get_decoder()(
-                input_ids=tokens[:, None], encoder_hidden_states=state.encoded,
-                encoder_attention_mask=state.query_mask, past_key_values=state.cache, use_cache=True,
-            )  # fmt: skip
-            return output.last_hidden_state[:, -1]
-        state.attention_mask = torch.cat([state.attention_mask, torch.ones_like(state.attention_mask[:, :1])], 1)
-        output = self.base.get_decoder()(
-            input_ids=tokens[:, None], attention_mask=state.attention_mask,
-            position_ids=_positions(state.attention_mask)[:, -1:], past_key_values=state.cache, use_cache=True,
-        )  # fmt: skip
-        return output.last_hidden_state[:, -1]
-
     # -- keeping -------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> None:
@@ -216,11 +163,6 @@ class Policy(nn.Module):
         self.value_head.load_state_dict(load_file(file))
 
 
-def _positions(attention_mask: Tensor) -> Tensor:
-    """Position of every token when the padding does not count (`[B, L]`)."""
-    return (attention_mask.cumsum(-1) - 1).clamp(min=0)
-
-
 def exact_norms(model: PreTrainedModel) -> PreTrainedModel:
     """Makes a float64 model's RMS norms (T5's, Llama's) compute in float64; transformers casts them to float32.
 
@@ -231,6 +173,18 @@ def exact_norms(model: PreTrainedModel) -> PreTrainedModel:
         if model.dtype == torch.float64 and type(module).__name__.endswith(("RMSNorm", "T5LayerNorm")):
             epsilon = getattr(module, "variance_epsilon", None) or module.eps
             module.forward = functools.partial(_rms_norm, module, epsilon=epsilon)
+    return model
+
+
+def fused_gelu(model: PreTrainedModel) -> PreTrainedModel:
+    """Replaces the GELU that is written as a formula (GPT-2's, FLAN-T5's) by torch's, which is one operation.
+
+    The same function (Hendrycks and Gimpel 2016, with tanh); backward then keeps one tensor of it instead of five.
+    """
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if type(child) is NewGELUActivation:
+                setattr(module, name, nn.GELU(approximate="tanh"))
     return model
 
 
@@ -308,7 +262,7 @@ def make_policy(
         bias="none",
         task_type=TaskType.SEQ_2_SEQ_LM if encoder_decoder else TaskType.CAUSAL_LM,
     )
-    model = get_peft_model(base, config)
+    model = get_peft_model(fused_gelu(base), config)
     init_adapter(model, seed)
     return Policy(model, sft).eval()
 

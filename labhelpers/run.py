@@ -188,6 +188,8 @@ def _prepare_libraries(run: Run) -> None:
     import torch
     import transformers
 
+    from labhelpers.devices import keep_freed_memory
+
     random.seed(run.seed)
     numpy.random.seed(run.seed)
     torch.manual_seed(run.seed)
@@ -195,6 +197,7 @@ def _prepare_libraries(run: Run) -> None:
     torch.use_deterministic_algorithms(run.profile.name == "tiny", warn_only=True)
     # Filling fresh memory with NaN only shows up code that reads what it never wrote, and takes 7 % of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False
+    keep_freed_memory()
     if run.profile.threads:
         torch.set_num_threads(run.profile.threads)
     transformers.utils.logging.set_verbosity_error()

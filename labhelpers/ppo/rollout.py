@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from labhelpers.decoding import start
 from labhelpers.errors import TrainingError
 from labhelpers.logprobs import token_logprobs
 from labhelpers.policy import Policy
@@ -153,7 +154,7 @@ def generate(
     finished = torch.zeros(n, dtype=torch.bool, device=policy.device)
 
     active = torch.arange(n, device=policy.device)  # which rows the current batch holds
-    hidden, state = policy.start(ids, query_mask)
+    hidden, state = start(policy, ids, query_mask, room=width)
     for t in range(width):
         logits = policy.logits(hidden)
         sampled_from = logits
@@ -174,9 +175,9 @@ def generate(
         if not bool(goes_on.any()):
             break
         if not bool(goes_on.all()):
-            keep = goes_on.nonzero().squeeze(-1)
-            active, token, state = active[keep], token[keep], state.select(keep)
-        hidden = policy.advance(token, state)
+            left = state.keep(goes_on)
+            active, token = active[left], token[left]
+        hidden = state.advance(token)
 
     used = int(mask.sum(-1).max())
     texts = tokenizer.batch_decode(

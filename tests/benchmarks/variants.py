@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.utils import logging as transformers_logging
 
+from labhelpers.devices import keep_freed_memory
 from labhelpers.logprobs import token_logprobs
 from labhelpers.policy import Policy, make_policy
 from labhelpers.ppo import PPOConfig, PPOTrainer, generate_texts
@@ -211,6 +212,7 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     options["dialogues"] = Path(options["dialogues"])
     torch.set_num_threads(options["threads"])
+    keep_freed_memory()  # as labhelpers.start does; the floor has it too
     torch.manual_seed(0)
     setting = Setting(options)
     result = {"prompt_tokens": setting.prompt_tokens} | VARIANTS[options["variant"]](setting)
