@@ -1,6 +1,7 @@
 """Tests and nbval write into runs/nbval, never into the learner's own runs; nbval's kernels are this interpreter."""
 
 import contextlib
+import json
 import os
 from pathlib import Path
 
@@ -10,11 +11,26 @@ _kernels = contextlib.ExitStack()
 
 
 def pytest_configure(config):
-    run_dir = os.environ.setdefault("LABHELPERS_RUN_DIR", str(Path(__file__).parent / "runs" / "nbval"))
+    run_dir = os.environ.get("LABHELPERS_RUN_DIR", str(Path(__file__).parent / "runs" / "nbval"))
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # two workers would overwrite each other's results
+        run_dir = str(Path(run_dir, worker))
+    os.environ["LABHELPERS_RUN_DIR"] = run_dir
     if config.getoption("--nbval", default=False):
         from labhelpers.course import own_kernel
 
         _kernels.enter_context(own_kernel(LABHELPERS_RUN_DIR=run_dir))
+
+
+def pytest_collection_modifyitems(items):
+    """Under xdist, notebooks that hand artifacts to each other share a worker, in order; the others are free."""
+    groups = {}
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            if item.path not in groups:
+                cells = json.loads(item.path.read_text(encoding="utf-8"))["cells"]
+                hands_on = any("run.artifacts" in "".join(cell["source"]) for cell in cells)
+                groups[item.path] = "artifacts" if hands_on else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(groups[item.path]))
 
 
 def pytest_unconfigure(config):

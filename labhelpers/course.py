@@ -98,7 +98,7 @@ def parse_value(name: str, text: str):
         raise ProfileError(f"parameter {name!r}: {text!r} is no YAML value; put quotes around text") from None
     if isinstance(value, dict):
         raise ProfileError(f"parameter {name!r} must be a single value or a list, not {text!r}")
-    wants_text = name in profiles.LOCATIONS or name in ("dtype", "device", "rewards")
+    wants_text = name in profiles.LOCATIONS or name in ("dtype", "device", "rewards", "quantization")
     if value is not None and not isinstance(value, (str, list)) and wants_text:
         return text
     return value if isinstance(value, (int, float, str, list, type(None))) else text  # a date is text here

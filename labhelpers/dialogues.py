@@ -93,6 +93,27 @@ def build_dataset(
     return concatenate_datasets([dataset, prompts], axis=1)
 
 
+def sft_features(rows: Dataset, tokenizer, encoder_decoder: bool) -> Dataset:
+    """What supervised fine-tuning sees of `build_dataset`'s rows: Dataset(`input_ids`, `labels`).
+
+    An encoder-decoder model reads the prompt and is to write the summary. A decoder-only model reads both in a row; its
+    labels are -100 on the prompt, so that only the summary counts. Both end with end-of-sequence.
+    """
+
+    def encode(part: dict) -> dict:
+        answers = tokenizer(part["summary"], add_special_tokens=False)["input_ids"]
+        answers = [answer + [tokenizer.eos_token_id] for answer in answers]
+        if encoder_decoder:
+            return {"input_ids": part["input_ids"], "labels": answers}
+        together = list(zip(part["input_ids"], answers, strict=True))
+        return {
+            "input_ids": [query + answer for query, answer in together],
+            "labels": [[-100] * len(query) + answer for query, answer in together],
+        }
+
+    return rows.map(encode, batched=True, remove_columns=rows.column_names)
+
+
 def _locate(location, split: str) -> tuple[str | None, bool]:
     """The file to read and whether it holds all splits; (None, False) for a Hub id."""
     text = str(location)

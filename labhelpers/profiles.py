@@ -37,6 +37,8 @@ class Profile:
     dtype: str
     device: str
     threads: int | None
+    gradient_checkpointing: bool
+    quantization: str | None
     # which dialogues are kept: min_chars < length <= max_chars
     min_chars: int
     max_chars: int
@@ -87,6 +89,8 @@ _TABLE = {
     "dtype": ("float64", "auto"),
     "device": ("cpu", "auto"),
     "threads": (1, None),
+    "gradient_checkpointing": (False, False),
+    "quantization": (None, None),  # "8bit" or "4bit" needs bitsandbytes
     "min_chars": (200, 200),
     "max_chars": (1000, 1000),
     "sft_epochs": (1, 5),
@@ -126,8 +130,8 @@ MODEL_LOCATIONS = tuple(field for field in LOCATIONS if field.endswith(("_model"
 # The smallest value that makes sense; other numbers must be at least 1 (counts) or above 0 (rates).
 _MINIMUM = {"min_chars": 0, "ppo_steps": 0, "kl_coef": 0.0, "sft_epochs": 0, "reward_epochs": 0}
 _MINIMUM |= {"lora_dropout": 0.0, "sft_lora_dropout": 0.0, "lam": 0.0}
-_CHOICES = {"dtype": ("auto", "float64", "float32", "bfloat16", "float16")}
-_KINDS = {int: "a whole number", float: "a number", str: "text", tuple: "a list of names"}
+_CHOICES = {"dtype": ("auto", "float64", "float32", "bfloat16", "float16"), "quantization": ("8bit", "4bit")}
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of names"}
 
 
 def load_profile(name: str = "tiny", **overrides) -> Profile:
@@ -164,6 +168,10 @@ def check_value(field: str, value):
         if not parts:
             raise ProfileError(f"parameter {field!r} must name at least one entry")
         return parts
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise wrong
+        return value
     if kind is str:
         if isinstance(value, Path):
             value = str(value)

@@ -101,6 +101,7 @@ def train(
         return load_policy(
             settings.policy_model, adapter, settings.dtype, device,
             lora_r=settings.lora_r, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout, seed=seed,
+            gradient_checkpointing=settings.gradient_checkpointing, quantization=settings.quantization,
         )  # fmt: skip
 
     policy, tokenizer = new_policy()

@@ -225,6 +225,23 @@ def test_what_a_run_has_done_is_not_done_again(write_notebook, tmp_path):
     assert "reached" in (tmp_path / "run" / "notebooks" / "01_first.html").read_text()
 
 
+@pytest.mark.slow
+def test_a_training_that_was_interrupted_goes_on_from_its_checkpoint(write_notebook, tmp_path):
+    """`resume` is True for the notebook that declares it, where an earlier attempt left a checkpoint."""
+    train = (
+        "from pathlib import Path; import os; steps = Path(os.environ['LABHELPERS_RUN_DIR'], 'checkpoints', 'ppo')\n"
+    )
+    train += (
+        "if not resume:\n    (steps / 'step-000010').mkdir(parents=True); os.kill(os.getpid(), 9)\nprint('went on')"
+    )
+    path = write_notebook("04_ppo", train, parameters="profile = 'tiny'\nseed = 0\nrun_dir = None\nresume = False")
+    row = attempt.execute(job(tmp_path / "run", path))
+    assert row["status"] == "kernel died"
+    row = attempt.execute(job(tmp_path / "run", path))
+    assert row["status"] == "finished"
+    assert "went on" in (tmp_path / "run" / "notebooks" / "04_ppo.html").read_text()
+
+
 def test_a_run_that_hangs_is_ended_with_all_its_processes(write_notebook, tmp_path):
     import psutil
 

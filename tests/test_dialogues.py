@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from models import put_into_cache
 
-from labhelpers.dialogues import COLUMNS, PROMPT, build_dataset, format_prompt, load_dialogues
+from labhelpers.dialogues import COLUMNS, PROMPT, build_dataset, format_prompt, load_dialogues, sft_features
 from labhelpers.errors import DataError
 
 FACTS = {"who": "Anna", "what": "a table", "when": None, "where": "the Blue Lantern", "how_much": None}
@@ -33,7 +33,9 @@ def folder(tmp_path):
 class Letters:
     """A tokenizer that is called the way the real ones are."""
 
-    def __call__(self, texts):
+    eos_token_id = 1
+
+    def __call__(self, texts, add_special_tokens=True):
         return {"input_ids": [[ord(c) for c in text] for text in texts]}
 
 
@@ -110,6 +112,19 @@ def test_build_dataset_adds_the_labs_prompt_and_its_tokens(folder):
     dialogue = data[0]["dialogue"]
     assert data[0]["query"] == f"\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n"
     assert data[0]["input_ids"] == [ord(c) for c in data[0]["query"]]
+
+
+def test_fine_tuning_counts_the_summary_and_its_end_alone(folder):
+    """For a decoder-only model prompt and summary are one sequence, and the prompt does not count."""
+    rows = build_dataset(folder, "test", Letters())
+    for encoder_decoder in (True, False):
+        features = sft_features(rows, Letters(), encoder_decoder)
+        assert features.column_names == ["input_ids", "labels"] and len(features) == len(rows)
+        query, answer = rows[0]["input_ids"], [ord(c) for c in rows[0]["summary"]] + [1]
+        if encoder_decoder:
+            assert features[0] == {"input_ids": query, "labels": answer}
+        else:
+            assert features[0] == {"input_ids": query + answer, "labels": [-100] * len(query) + answer}
 
 
 def test_braces_in_a_dialogue_are_just_characters():

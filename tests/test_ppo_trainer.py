@@ -12,6 +12,7 @@ import pytest
 import torch
 from datasets import Dataset
 from models import PROMPTS, save_model, save_sft_adapter
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from labhelpers.errors import ArtifactError, TrainingError
 from labhelpers.policy import load_policy
@@ -97,6 +98,25 @@ def test_micro_batches_of_any_size_give_the_same_update(folders):
         assert_same(ours, expected, atol=1e-8)  # Adam's square root makes 1e-12 in a gradient more
         for a, b in zip(history, other, strict=True):
             assert a == pytest.approx(b, abs=1e-6)
+
+
+def test_gradient_checkpointing_computes_again_and_changes_nothing(folders):
+    def after(**options):
+        trainer = make_trainer(folders, policy_options=options)
+        blocks = [m for m in trainer.policy.base.modules() if isinstance(m, GradientCheckpointingLayer)]
+        passes = []
+        for block in blocks:
+            block.register_forward_pre_hook(lambda module, _: passes.append(module))
+            norm = next(m for name, m in block.named_modules() if name.endswith("norm"))
+            norm.register_forward_pre_hook(lambda module, _: passes.append(module))
+        _, history = run(trainer, 1)
+        return parameters(trainer), history, len(passes)
+
+    expected, history, kept = after()
+    ours, other, again = after(gradient_checkpointing=True)
+    assert_same(ours, expected, atol=1e-12)
+    assert history[0] == pytest.approx(other[0], abs=1e-9)
+    assert again > kept, "the layers in backward, once more"
 
 
 def test_rows_with_their_own_limits_and_the_penalty_for_not_ending(folders):

@@ -46,6 +46,8 @@ def main(folder: Path) -> int:
             path = folder / SOURCES / f"{name}.ipynb"
             declared = declared_parameters(path)
             parameters = {key: value for key, value in job["parameters"].items() if key in declared}
+            if "resume" in declared and any((folder / "checkpoints").rglob("*-[0-9]*")):
+                parameters["resume"] = True  # an earlier attempt was interrupted in the middle of a training
             progress["seconds"] |= run_notebooks([path], job["profile"], parameters, folder, say=lambda line: None)
         except (LabError, OSError) as error:
             reason = str(error) if isinstance(error, LabError) else storage_advice(error) or str(error)
