@@ -191,13 +191,13 @@ def run_curves(
     """
     fig = Figure(figsize=(3.7 * len(keys), 3.6))
     axes = fig.subplots(1, len(keys), squeeze=False)[0]
-    colours = [VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY]
+    colours = [BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY]
     for ax, key in zip(axes, keys, strict=True):
         for (name, history), colour in zip(runs.items(), itertools.cycle(colours), strict=False):
             if key not in history.columns:
                 raise LabError(f"the run {name!r} has no {key!r}; it has {', '.join(map(str, history.columns))}.")
             values = history[key].dropna().astype(float)
-            rare = len(values) < len(history)
+            rare = len(values) < len(history) / 2
             smooth = values if rare else values.rolling(window, min_periods=1).mean()
             ax.plot(smooth.index, smooth, color=colour, marker="o" if rare else None, label=name)
         label_title, label = NAMES.get(key, (key, key))
