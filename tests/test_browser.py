@@ -1,4 +1,4 @@
-"""The course as a learner meets it in JupyterLab and a real browser: every notebook runs, figures and progress bars too;
+"""The course as a learner meets it in JupyterLab and a real browser: every notebook runs, with figures and moving bars;
 a wrong solution is diagnosed and a right one accepted; what was ranked by clicking survives a restart."""
 
 import json
