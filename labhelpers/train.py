@@ -213,7 +213,7 @@ def _greedy_texts(accelerator, policy, tokenizer, queries: list[str], settings: 
     return gather_object(texts) if accelerator.num_processes > 1 else texts
 
 
-def _results(history: list[dict], prefix: str) -> dict[str, float]:
+def _results(history: list[dict], prefix: str) -> dict[str, float | list[float]]:
     """What the notebook records of one training; nothing for one without a step."""
     if not history:
         return {}
@@ -226,6 +226,8 @@ def _results(history: list[dict], prefix: str) -> dict[str, float]:
         "reward_last_steps": mean("ppo/mean_scores", history[-5:]),
         "kl_last_steps": mean("objective/kl", history[-5:]),
         "seconds_per_step": mean("time/total", history),
+        "reward_curve": [row["ppo/mean_scores"] for row in history],
+        "kl_curve": [row["objective/kl"] for row in history],
     }
     results = {f"{prefix}{name}": value for name, value in results.items()}
     return results if prefix else results | {"kl_before_first_update": abs(history[0]["objective/kl"])}

@@ -47,7 +47,8 @@ def outcome(folder):
     for file in ("adapter_model.safetensors", "value_head.safetensors"):
         numbers |= {name: tensor.flatten().tolist() for name, tensor in load_file(trained / file).items()}
     results = read_results(folder)["04_ppo_detoxification"]
-    results["low"], results["high"] = results.pop("toxicity_before_ci95")
+    for name in [name for name, value in results.items() if isinstance(value, list)]:
+        results |= {f"{name}.{i}": value for i, value in enumerate(results.pop(name))}
     del results["seconds_per_step"]
     return numbers, results, artifacts.load_table("before_toxicity").to_dict("records")
 
@@ -68,7 +69,7 @@ def test_two_processes_give_what_one_gives(straight, tmp_path):
     assert "2 process(es)" in done.stdout and done.stdout.count("done: ") == 1, "only the first process speaks"
     (numbers, results, before), (ours, our_results, our_before) = outcome(straight), outcome(tmp_path)
     assert our_before == before
-    assert our_results == pytest.approx(results, abs=1e-6)
+    assert our_results == pytest.approx(results, abs=1e-5)  # the weights below, after four steps
     assert ours.keys() == numbers.keys()
     for name, values in numbers.items():
         # Gradients are summed in another order, and Adam divides those that are nearly 0 by themselves: single weights
