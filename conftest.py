@@ -21,6 +21,7 @@ def pytest_configure(config):
         _kernels.enter_context(own_kernel(LABHELPERS_RUN_DIR=run_dir))
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items):
     """Under xdist, notebooks that hand artifacts to each other share a worker, in order; the others are free."""
     groups = {}
