@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 BOOK_TOOLS := .venv/.book
-NBVAL := $(PYTHON) -m pytest --nbval notebooks --nbval-sanitize-with tests/nbval_sanitize.cfg -n 2 --dist loadgroup
+NBVAL := $(PYTHON) -m pytest --nbval notebooks --nbval-sanitize-with tests/nbval_sanitize.cfg -n 2 --dist loadscope
 # One process a core is faster than torch's threads for models this small, and two of both would fight.
 UNIT := OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests -q -n 2 --dist loadscope -p no:nbval
 

@@ -1,6 +1,7 @@
 """Tests and nbval write into runs/nbval, never into the learner's own runs; nbval's kernels are this interpreter."""
 
 import contextlib
+import functools
 import json
 import os
 from pathlib import Path
@@ -21,17 +22,24 @@ def pytest_configure(config):
         _kernels.enter_context(own_kernel(LABHELPERS_RUN_DIR=run_dir))
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Under xdist, notebooks that hand artifacts to each other share a worker, in order; the others are free."""
-    groups = {}
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            if item.path not in groups:
-                cells = json.loads(item.path.read_text(encoding="utf-8"))["cells"]
-                hands_on = any("run.artifacts" in "".join(cell["source"]) for cell in cells)
-                groups[item.path] = "artifacts" if hands_on else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+    if not config.getoption("--nbval", default=False):
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByArtifacts(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _group(nodeid.split("::")[0])
+
+    return ByArtifacts(config, log)
+
+
+@functools.cache
+def _group(notebook):
+    cells = json.loads(Path(__file__).parent.joinpath(notebook).read_text(encoding="utf-8"))["cells"]
+    return "artifacts" if any("run.artifacts" in "".join(cell["source"]) for cell in cells) else notebook
 
 
 def pytest_unconfigure(config):
