@@ -175,7 +175,10 @@ def own_kernel(**variables: str) -> Iterator[None]:
         spec = Path(folder, "kernels", "python3", "kernel.json")
         spec.parent.mkdir(parents=True)
         # What a kernel logs (its transport, its being shut down) would only bury our own message.
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
+        command = [sys.executable, "-m", "ipykernel_launcher"]
+        if warm := os.environ.get("LABHELPERS_WARM_KERNELS"):  # a batch's run: labhelpers.batch.warm
+            command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("batch") / "warm_kernel.py"), warm]
+        command += ["-f", "{connection_file}", "--log-level=CRITICAL"]
         spec.write_text(json.dumps({"argv": command, "display_name": "Python 3 (ipykernel)", "language": "python"}))
         variables |= {
             "JUPYTER_PATH": os.pathsep.join(filter(None, [folder, os.environ.get("JUPYTER_PATH")])),

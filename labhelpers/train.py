@@ -192,7 +192,7 @@ def _loop(trainer, reward, settings: Profile, checkpoints: Path, save_every: int
         trainer.log_stats(stats)
         say(
             f"step {trainer.steps_done:3d}   score {stats['ppo/mean_scores']:+.2f}   "
-            f"objective/kl {stats['objective/kl']:.2f}   {stats['time/total']:.1f} s"
+            f"objective/kl {stats['objective/kl']:z.2f}   {stats['time/total']:.1f} s"
         )
         if trainer.steps_done % save_every == 0 or trainer.steps_done == settings.ppo_steps:
             trainer.save(checkpoints)

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import labhelpers
 from labhelpers.artifacts import write_atomically
+from labhelpers.batch import warm
 from labhelpers.batch.runner import JOB, PROGRESS, SOURCES, end_children, read_progress
 from labhelpers.errors import storage_advice
 
@@ -161,9 +162,11 @@ def _run(job: Job, folder: Path, root: Path) -> tuple[tuple[str, str] | None, fl
     variables |= {name: count for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     with open(folder / LOG, "wb") as log:
         # Its standard input ends when this process does, however it does, and the run ends with it.
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=variables, cwd=folder, start_new_session=True
-        )
+        if job.student is None and warm.available():
+            process = warm.start(folder, variables, log, job.threads)
+        else:
+            options = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log, "start_new_session": True}
+            process = subprocess.Popen(command, env=variables, cwd=folder, **options)
         try:
             return _watch(process, job, folder)
         finally:
@@ -207,9 +210,16 @@ def _use(pid: int) -> tuple[float, int]:
         process = psutil.Process(pid)
         for one in [process, *process.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
-                memory += one.memory_info().rss
+                memory += _resident(one)
                 processes += 1
     return memory / 2**30, processes
+
+
+def _resident(process) -> int:
+    """Bytes in memory; what forked processes share counts once between them, where the system can say (Linux)."""
+    if sys.platform == "linux":
+        return process.memory_full_info().pss
+    return process.memory_info().rss
 
 
 def _disk(folder: Path) -> tuple[float, int]:
