@@ -59,3 +59,13 @@ def test_the_warm_process_ends_with_the_one_that_keeps_it(tmp_path):
     while psutil.pid_exists(int(done.stdout)) and time.monotonic() < ends:
         time.sleep(0.1)
     assert not psutil.pid_exists(int(done.stdout))
+
+
+def test_where_no_process_can_be_kept_warm_runs_begin_cold(write_notebook, tmp_path, monkeypatch):
+    """As where temporary files lie too deep for the path of a socket."""
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    path = write_notebook("01_first", "import sys; print('torch' in sys.modules)")
+    assert attempt.execute(job(tmp_path / "run", path, threads=7))["status"] == "finished"
+    assert 7 not in warm._servers

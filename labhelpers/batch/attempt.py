@@ -162,9 +162,11 @@ def _run(job: Job, folder: Path, root: Path) -> tuple[tuple[str, str] | None, fl
     variables |= {name: count for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     with open(folder / LOG, "wb") as log:
         # Its standard input ends when this process does, however it does, and the run ends with it.
+        process = None
         if job.student is None and warm.available():
-            process = warm.start(folder, variables, log, job.threads)
-        else:
+            with contextlib.suppress(OSError):
+                process = warm.start(folder, variables, log, job.threads)
+        if process is None:
             options = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log, "start_new_session": True}
             process = subprocess.Popen(command, env=variables, cwd=folder, **options)
         try:

@@ -67,7 +67,10 @@ def available() -> bool:
 
 
 def start(folder: Path, environment: dict[str, str], log, threads: int) -> Process:
-    """Begins `runner.main(folder)` in a forked process; its output goes to the open file `log`."""
+    """Begins `runner.main(folder)` in a forked process; its output goes to the open file `log`.
+
+    Raises OSError where that cannot be, as when a socket's path would be too long.
+    """
     with _lock:
         server = _servers.get(threads)
         if server is None or server.process.poll() is not None:
@@ -78,8 +81,11 @@ def start(folder: Path, environment: dict[str, str], log, threads: int) -> Proce
     order = {"folder": str(folder), "environment": environment}
     socket.send_fds(connection, [json.dumps(order).encode()], [reading, log.fileno(), log.fileno()])
     os.close(reading)
-    pid = int(connection.recv(32))
-    return Process(connection, pid, writing)
+    pid = connection.recv(32)
+    if not pid:
+        os.close(writing)
+        raise OSError("the warm process has ended")
+    return Process(connection, int(pid), writing)
 
 
 class _Server:
@@ -91,8 +97,9 @@ class _Server:
         listener = _listen(self.address)
         command = [sys.executable, "-P", "-m", "labhelpers.batch.warm", str(listener.fileno()), self.folder]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, pass_fds=[listener.fileno()]
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, pass_fds=[listener.fileno()],
+            start_new_session=True,
+        )  # fmt: skip
         listener.close()
 
 
@@ -169,7 +176,7 @@ def _become_run(order: dict) -> int:
     """A run: first forks the process that its kernels will come from, while it is still as clean as it was."""
     from labhelpers.batch import runner
 
-    folder = tempfile.mkdtemp(prefix="labs-warm-")
+    folder = tempfile.mkdtemp(dir=sys.argv[2])
     os.environ[KERNELS] = str(Path(folder, "kernels"))
     listener = _listen(os.environ[KERNELS])
     if os.fork() == 0:
