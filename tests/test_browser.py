@@ -161,7 +161,7 @@ def test_every_notebook_runs_in_the_browser(lab, page, tmp_path):
         assert drawn >= outputs_of(notebook, "image/png") > 0, notebook.stem
         if notebook.stem.startswith(("04", "06")):
             bars = page.locator(".jp-OutputArea .widget-html-content").all_text_contents()
-            counts = [re.search(r"(\d+)/(\d+) \[", text) for text in bars]
+            counts = [re.search(r"(\d+)/(\d+)\s\[", text) for text in bars]
             counts = [count.groups() for count in counts if count]
             assert counts and all(done == total for done, total in counts), bars
 
