@@ -13,6 +13,7 @@ import pytest
 from models import put_into_cache, save_flan_t5_small, save_roberta
 
 from labhelpers.artifacts import Artifacts
+from labhelpers.course import run_notebooks
 from labhelpers.dialogues import load_dialogues
 from labhelpers.profiles import data_dir
 from labhelpers.run import read_results
@@ -105,3 +106,14 @@ def test_notebooks_02_to_05_run_end_to_end_by_the_hubs_names(course):
     assert math.isfinite(after["learned_toxicity_after"]), "the learned reward's policy was trained and measured too"
     assert {"reward_model", "sft_adapter", "ppo_toxicity", "ppo_learned"} <= set(Artifacts(course).names())
     assert not [p for p in (course / "artifacts").rglob("*") if p.suffix in (".bin", ".pt", ".pth", ".pkl")]
+
+
+def test_a_decoder_only_policy_goes_through_notebooks_03_to_05_by_one_parameter(tmp_path):
+    """The article's CodeLlama form, with the small Llama that ships with the course."""
+    given = {"policy_model": "data/models/llama-summariser", "sft_train_rows": 320, "ppo_steps": 2}
+    given |= {"rewards": "toxicity", "eval_prompts": 24, "bootstrap_samples": 200}
+    run_notebooks(["03", "04", "05"], "tiny", given, tmp_path)
+    results = read_results(tmp_path)
+    assert results["03_supervised_finetuning"]["rouge_l_after"] > 0.5  # it could summarise before, and still can
+    assert results["04_ppo_detoxification"]["kl_before_first_update"] < 1e-9
+    assert results["05_before_after"]
