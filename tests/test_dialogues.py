@@ -283,5 +283,5 @@ def test_all_of_dialogsum_is_prepared_in_seconds(tmp_path):
     write(tmp_path / "train.jsonl", [row(i) | {"dialogue": dialogue} for i in range(12_460)])
     start = time.perf_counter()
     data = build_dataset(tmp_path, "train", tokenizer)
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 60  # about 5 s on an idle machine; row by row it would be minutes
     assert len(data) == 12_460 and len(data[0]["input_ids"]) == 181
