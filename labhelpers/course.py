@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from labhelpers import errors, profiles
+from labhelpers.batch.warm import KERNELS
 from labhelpers.errors import LabError, NotebookError, ProfileError, UsageError, close_matches, storage_advice
 from labhelpers.run import default_run_dir, forget_results, writable_folder
 
@@ -176,7 +177,7 @@ def own_kernel(**variables: str) -> Iterator[None]:
         spec.parent.mkdir(parents=True)
         # What a kernel logs (its transport, its being shut down) would only bury our own message.
         command = [sys.executable, "-m", "ipykernel_launcher"]
-        if warm := os.environ.get("LABHELPERS_WARM_KERNELS"):  # a batch's run: labhelpers.batch.warm
+        if warm := os.environ.get(KERNELS):  # a run of a batch
             command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("batch") / "warm_kernel.py"), warm]
         command += ["-f", "{connection_file}", "--log-level=CRITICAL"]
         spec.write_text(json.dumps({"argv": command, "display_name": "Python 3 (ipykernel)", "language": "python"}))

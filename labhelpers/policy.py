@@ -221,7 +221,7 @@ def load_base(location: str, dtype: str | torch.dtype | None = "auto", device: s
             "Give a local folder with config.json and model.safetensors, a Hub id or an fsspec address; "
             "the tiny profile needs none of them."
         ) from error
-    return exact_norms(model.to(resolve_device(device)).eval())
+    return fused_gelu(exact_norms(model.to(resolve_device(device)).eval()))
 
 
 def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
@@ -274,7 +274,7 @@ def make_policy(
         bias="none",
         task_type=TaskType.SEQ_2_SEQ_LM if base.config.is_encoder_decoder else TaskType.CAUSAL_LM,
     )
-    model = get_peft_model(fused_gelu(base), config)
+    model = get_peft_model(base, config)
     init_adapter(model, seed)
     policy = Policy(model, sft)
     if gradient_checkpointing:

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from batch_jobs import job
 
 import labhelpers
 from labhelpers import cli
@@ -197,13 +198,6 @@ def test_the_command_says_what_came_out(plan, quick, tmp_path, capsys):
 
 
 # one run
-
-
-def job(place, *notebooks, **changes):
-    given = {"id": "a1", "batch": "b", "notebooks": [path.stem for path in notebooks], "profile": "tiny"}
-    given |= {"files": {path.name: path.read_bytes() for path in notebooks}, "parameters": {}, "threads": 1}
-    given |= {"version": labhelpers.__version__, "folder": str(place)}
-    return Job(**(given | changes))
 
 
 @pytest.mark.slow

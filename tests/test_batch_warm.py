@@ -5,19 +5,11 @@ import sys
 import time
 
 import pytest
+from batch_jobs import job
 
-import labhelpers
 from labhelpers.batch import attempt, warm
-from labhelpers.batch.attempt import Job
 
 pytestmark = pytest.mark.skipif(not warm.available(), reason="processes are kept warm on Linux only")
-
-
-def job(place, *notebooks, **changes):
-    given = {"id": "a1", "batch": "b", "notebooks": [path.stem for path in notebooks], "profile": "tiny"}
-    given |= {"files": {path.name: path.read_bytes() for path in notebooks}, "parameters": {}, "threads": 1}
-    given |= {"version": labhelpers.__version__, "folder": str(place)}
-    return Job(**(given | changes))
 
 
 def test_what_a_run_changes_no_other_sees(write_notebook, tmp_path):
