@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ _kernels = contextlib.ExitStack()
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; tests send Ctrl-C to commands
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     run_dir = os.environ.get("LABHELPERS_RUN_DIR", str(Path(__file__).parent / "runs" / "nbval"))
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # two workers would overwrite each other's results
         run_dir = str(Path(run_dir, worker))
