@@ -13,7 +13,7 @@ queries are padded on the left, so that every response starts in the same column
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -126,9 +126,9 @@ class Policy(nn.Module):
         ).last_hidden_state
         return hidden[:, queries.shape[1] - 1 :]
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """`[…, d]` -> `[…, V]`, in float32 or better."""
-        logits = self.base.get_output_embeddings()(self._scaled(hidden))
+    def logits(self, hidden: Tensor, head: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """`[…, d]` -> `[…, V]`, in float32 or better; `head` stands in for the model's output layer."""
+        logits = (head or self.base.get_output_embeddings())(self._scaled(hidden))
         return logits if logits.dtype == torch.float64 else logits.float()
 
     def _scaled(self, hidden: Tensor) -> Tensor:

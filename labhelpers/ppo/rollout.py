@@ -156,7 +156,7 @@ def generate(
     active = torch.arange(n, device=policy.device)  # which rows the current batch holds
     hidden, state = start(policy, ids, query_mask, room=width)
     for t in range(width):
-        logits = policy.logits(hidden)
+        logits = state.logits(hidden)
         sampled_from = logits
         if t < min_length:
             sampled_from = logits.index_fill(-1, torch.tensor([eos], device=logits.device), float("-inf"))
