@@ -13,7 +13,7 @@ from pathlib import Path
 
 from labhelpers.errors import LabError, ModelError
 from labhelpers.hub import hub_files, hub_folder, hub_id
-from labhelpers.profiles import MODEL_LOCATIONS, Profile
+from labhelpers.profiles import LOCATIONS, MODEL_LOCATIONS, Profile
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Wanted:
 def wanted(settings: Profile) -> list[Wanted]:
     """The Hub's repositories that a profile names, each once, in the order of its fields."""
     found: dict[tuple[str, str], list[str]] = {}
-    for field in (*MODEL_LOCATIONS, "dialogues"):
+    for field in LOCATIONS:
         location = getattr(settings, field)
         if location and hub_id(location):
             kind = "model" if field in MODEL_LOCATIONS else "dataset"

@@ -32,9 +32,9 @@ _SHOWN_PROBLEMS = 10
 def load_rankings(location, strict: bool = False, max_bad_share: float = 0.1) -> Dataset:
     """Rankings as Dataset(prompt: str, responses: list[str], ranks: list[int], annotator: str | None); rank 1 is best.
 
-    `location` is a file, a glob, a folder or an fsspec address. Malformed answers are skipped with one warning that
-    names file, line and reason; `read_rankings` returns them instead. Raises DataError at the first one when `strict`,
-    and when more than `max_bad_share` of all answers is malformed.
+    `location` is a file, a glob, a folder, a Hub id or an fsspec address. Malformed answers are skipped with one
+    warning that names file, line and reason; `read_rankings` returns them instead. Raises DataError at the first one
+    when `strict`, and when more than `max_bad_share` of all answers is malformed.
     """
     rankings, problems = read_rankings(location, strict=strict, max_bad_share=max_bad_share)
     malformed = [p for p in problems if p.malformed]

@@ -1,4 +1,4 @@
-"""Where records and models come from: a path, a glob, a folder, or an address such as `s3://bucket/key`.
+"""Where records and models come from: a path, a glob, a folder, a Hub id, or an address such as `s3://bucket/key`.
 
 Addresses are read through fsspec, so a bucket on a private S3-compatible server needs only the usual environment
 variables (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...). Every record remembers its file and line, because a message
@@ -40,12 +40,19 @@ def is_address(location) -> bool:
 
 
 def find_files(location, suffixes=RECORD_SUFFIXES) -> list[str]:
-    """The files that `location` names: itself, a glob's matches, or a folder's files with one of `suffixes`; sorted.
+    """The files that `location` names: itself, a glob's matches, a folder's files with one of `suffixes`, or those of a
+    data set of the Hub (in its folders too); sorted.
 
     A compressed file (`.jsonl.gz`) counts by the suffix below. Raises DataError when there are none.
     """
     import fsspec
 
+    if hub.hub_id(location):
+        folder = hub.hub_folder(location, "dataset")
+        found = sorted(str(p) for p in Path(folder).rglob("*") if _suffix(p.name) in suffixes)
+        if not found:
+            raise DataError(f"this data set of the Hub has no {' or '.join(suffixes)} file.", file=str(location))
+        return found
     address = str(location) if is_address(location) else str(Path(location).expanduser())
     try:
         fs, path = fsspec.core.url_to_fs(address)
@@ -78,7 +85,7 @@ def read_records(file) -> Iterator[Record]:
     name, suffix = str(file), _suffix(str(file))
     if suffix not in RECORD_SUFFIXES:
         raise DataError(f"cannot tell the format of a '{suffix}' file; use .jsonl or .csv.", file=name)
-    content = _read_bytes(name)
+    content = read_bytes(name)
     return _json_records(name, content) if suffix == ".jsonl" else _csv_records(name, content)
 
 
@@ -169,7 +176,8 @@ def _suffix(name: str) -> str:
     return Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
 
 
-def _read_bytes(name: str) -> bytes:
+def read_bytes(name: str) -> bytes:
+    """A file's content, decompressed, from a path or an address. Raises DataError when it cannot be had."""
     import fsspec
 
     try:

@@ -33,10 +33,12 @@ class _ChosenLogprobs(torch.autograd.Function):
         for h, a in zip(hidden.split(rows), tokens.split(rows), strict=True):
             logits = h @ weight.T
             logits = logits if logits.dtype == torch.float64 else logits.float()
-            norm = logits.logsumexp(-1, keepdim=True)
-            chosen.append((logits.gather(-1, a[:, None]) - norm).squeeze(-1))
+            taken, largest = logits.gather(-1, a[:, None]), logits.amax(-1, keepdim=True)
+            weights = logits.sub_(largest).exp_()  # in place: these are the largest tensors of all
+            total = weights.sum(-1, keepdim=True)
+            chosen.append((taken - largest - total.log()).squeeze(-1))
             if ctx.needs_input_grad[0]:
-                slopes.append(weight[a] - logits.sub_(norm).exp_().to(weight.dtype) @ weight)
+                slopes.append(weight[a] - (weights.div_(total)).to(weight.dtype) @ weight)
         if ctx.needs_input_grad[0]:
             ctx.save_for_backward(torch.cat(slopes))
         return torch.cat(chosen)

@@ -22,7 +22,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from labhelpers.devices import resolve_device, resolve_dtype
 from labhelpers.errors import DataError, ModelError, TrainingError
-from labhelpers.locations import model_folder
+from labhelpers.locations import find_files, model_folder, read_bytes
 
 # Families whose positions are counted from the padding id + 1, so that they take fewer tokens than they have positions.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer"}
@@ -221,14 +221,20 @@ class Lexicon:
         self._pattern = re.compile(rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE)
 
     @classmethod
-    def load(cls, path: str | Path) -> Lexicon:
-        """Reads a JSON list of words. Raises DataError when the file holds something else."""
+    def load(cls, location: str | Path) -> Lexicon:
+        """Reads a JSON list of words: a file, a Hub id or an fsspec address of one, or a folder that holds only one.
+
+        Raises DataError when there is something else.
+        """
+        file, *others = find_files(location, suffixes=(".json",))
+        if others:
+            raise DataError(f"a lexicon is one file; this is {len(others) + 1}: name one.", file=str(location))
         try:
-            words = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"cannot be read as a JSON list of words: {error}", file=path) from error
+            words = json.loads(read_bytes(file).decode("utf-8"))
+        except ValueError as error:
+            raise DataError(f"cannot be read as a JSON list of words: {error}", file=file) from error
         if not isinstance(words, list):
-            raise DataError(f"a JSON list of words is wanted, not {type(words).__name__}.", file=path)
+            raise DataError(f"a JSON list of words is wanted, not {type(words).__name__}.", file=file)
         return cls(words)
 
     def count(self, text: str) -> int:

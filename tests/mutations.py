@@ -47,7 +47,7 @@ MUTATIONS = [
     Mutation("hidden states off by one", "policy.py", "hidden[:, queries.shape[1] - 1 :]", "hidden[:, queries.shape[1] :]", "test_policy.py"),
     Mutation("positions count the padding", "decoding.py", "(attention_mask.cumsum(-1) - 1).clamp(min=0)", "torch.arange(attention_mask.shape[1]).expand_as(attention_mask)", "test_policy.py"),
     Mutation("moved rows lose their keys", "decoding.py", "kept[gaps, :, : self.length] = kept[moved, :, : self.length]", "pass", "test_decoding.py"),
-    Mutation("adapter left out when decoding", "decoding.py", "if module.merged or module.disable_adapters:", "if True:", "test_decoding.py"),
+    Mutation("adapter left out when decoding", "decoding.py", "if base is None or module.merged or module.disable_adapters:", "if True:", "test_decoding.py"),
     Mutation("relative positions off by one", "decoding.py", "torch.arange(1 - room, 1,", "torch.arange(-room, 0,", "test_decoding.py"),
     Mutation("seeds ignored by the adapter's start", "policy.py", "default_rng([seed, 0x10FA])", "default_rng([0x10FA])", "test_policy.py"),
     Mutation("draws depend on the place in the batch", "sampling.py", "_mix(key ^ rows.to(", "_mix(key ^ torch.arange(len(rows)).to(", "test_sampling.py test_policy.py"),

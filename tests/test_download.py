@@ -47,6 +47,8 @@ def test_what_a_profile_names_on_the_hub():
         "knkarthick/dialogsum": ("dataset", ("dialogues",)),
     }
     assert wanted(load_profile("full", sft_adapter="s3://bucket/peft"))[0].fields == ("policy_model",)
+    own = load_profile("full", feedback="owner/data@v1", lexicon="owner/data@v1")
+    assert str(wanted(own)[-1]) == "owner/data@v1 (feedback, lexicon)" and wanted(own)[-1].kind == "dataset"
 
 
 def test_everything_is_listed_then_fetched_then_there(repositories, tmp_path):

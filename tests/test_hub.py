@@ -7,10 +7,13 @@ from huggingface_hub import constants
 from models import put_into_cache, save_model, save_sft_adapter, tiny_model
 
 from labhelpers import run as run_module
-from labhelpers.errors import LabError, ModelError
+from labhelpers.errors import DataError, LabError, ModelError
+from labhelpers.feedback import load_rankings
 from labhelpers.hub import hub_id
 from labhelpers.locations import model_folder
 from labhelpers.policy import load_base, load_policy, load_tokenizer
+from labhelpers.profiles import data_dir
+from labhelpers.toxicity import Lexicon
 
 
 @pytest.fixture
@@ -89,6 +92,30 @@ def test_the_cache_is_read_by_name_and_revision(cache, tmp_path):
     assert same_weights(load_base("owner/flan@v2", device="cpu"), tiny_model("flan-t5", 1))
     with pytest.raises(ModelError, match="'owner/flan@v3' could not be had"):
         load_base("owner/flan@v3")
+
+
+def test_feedback_and_a_lexicon_come_from_the_hub_too(cache, tmp_path):
+    rankings = (data_dir() / "feedback" / "rankings.jsonl").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "feedback" / "data").mkdir(parents=True)
+    for part, lines in {"first.jsonl": rankings[:3], "data/second.jsonl": rankings[3:5]}.items():
+        (tmp_path / "feedback" / part).write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "feedback" / "README.md").write_text("# Feedback")
+    put_into_cache(cache, "owner/feedback", tmp_path / "feedback", "dataset", revision="v1")
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "lexicon.json").write_text('["idiot"]')
+    put_into_cache(cache, "owner/words", tmp_path / "words", "dataset")
+    (tmp_path / "words" / "more.json").write_text('["fool"]')
+    put_into_cache(cache, "owner/more", tmp_path / "words", "dataset")
+    (tmp_path / "all.jsonl").write_text("\n".join(rankings[:5]), encoding="utf-8")
+    local = load_rankings(tmp_path / "all.jsonl").to_list()
+    assert sorted(load_rankings("owner/feedback@v1").to_list(), key=repr) == sorted(local, key=repr) != []
+    assert Lexicon.load("owner/words").words == ("idiot",)
+    with pytest.raises(DataError, match="data set of the Hub has no .jsonl or .csv file"):
+        load_rankings("owner/words")
+    with pytest.raises(DataError, match="this is 2: name one"):
+        Lexicon.load("owner/more")
+    with pytest.raises(DataError, match="'owner/feedback' could not be had"):
+        load_rankings("owner/feedback")
 
 
 def test_flan_t5_in_shards_keeps_its_own_output_layer(tmp_path):
