@@ -24,6 +24,8 @@ from labhelpers.batch.warm import KERNELS
 from labhelpers.errors import LabError, NotebookError, ProfileError, UsageError, close_matches, storage_advice
 from labhelpers.run import default_run_dir, forget_results, writable_folder
 
+# A kernel that is shut down while it still answers logs that its socket is closed, with a traceback, now and then.
+_TRANSPORT_QUIET = {"loggers": {"tornado.general": {"level": "CRITICAL"}}}
 # Every notebook declares these; they have options of their own, so that what is asked for is said in one place.
 _OWN_OPTION = {"profile": "--profile", "run_dir": "--output-dir"}
 
@@ -180,6 +182,7 @@ def own_kernel(**variables: str) -> Iterator[None]:
         if warm := os.environ.get(KERNELS):  # a run of a batch
             command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("batch") / "warm_kernel.py"), warm]
         command += ["-f", "{connection_file}", "--log-level=CRITICAL"]
+        command += [f"--IPKernelApp.logging_config={_TRANSPORT_QUIET}"]
         spec.write_text(json.dumps({"argv": command, "display_name": "Python 3 (ipykernel)", "language": "python"}))
         variables |= {
             "JUPYTER_PATH": os.pathsep.join(filter(None, [folder, os.environ.get("JUPYTER_PATH")])),

@@ -77,6 +77,15 @@ def test_a_failure_exits_with_1_and_one_line(write_notebook, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("logger, shown", [("tornado.general", []), ("mine", ["ERROR:mine:seen"])])
+def test_what_a_kernels_transport_logs_is_not_shown(write_notebook, tmp_path, logger, shown):
+    """As when it is shut down in the middle of an answer; what the notebook itself logs is."""
+    code = "import logging, sys; logging.basicConfig(stream=sys.__stderr__)"
+    write_notebook("01_first", f"{code}; logging.getLogger({logger!r}).error('seen')")
+    status, _, errors = labs("run", "--output-dir", tmp_path / "out")
+    assert (status, errors) == (0, shown)
+
+
 def test_an_output_folder_that_cannot_be_written_exits_with_1_and_one_line(write_notebook, tmp_path, capsys):
     write_notebook("01_first")
     (tmp_path / "file").write_text("")
