@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from labhelpers.policy import Policy
 
 
-def start(policy: Policy, queries: Tensor, query_mask: Tensor, room: int) -> tuple[Tensor, CacheDecoding | T5Decoding]:
+def start(
+    policy: Policy, queries: Tensor, query_mask: Tensor, room: int, encoded: Tensor | None = None
+) -> tuple[Tensor, CacheDecoding | T5Decoding]:
     """Reads the queries: `[B, Q]` -> the hidden state `[B, d]` that predicts the first token, and the state.
 
-    `room` is the largest number of tokens that will be asked for.
+    `room` is the largest number of tokens that will be asked for; `encoded` `[B, Q, d]` are the queries' states where
+    `Policy.encode` has been called already.
     """
     base = policy.base
     if not policy.is_encoder_decoder:
@@ -42,7 +45,8 @@ def start(policy: Policy, queries: Tensor, query_mask: Tensor, room: int) -> tup
             past_key_values=state.cache, use_cache=True,
         )  # fmt: skip
         return output.last_hidden_state[:, -1], state
-    encoded = _encode(policy, queries, query_mask)
+    if encoded is None:
+        encoded = policy.encode(queries, query_mask)
     first = torch.full_like(queries[:, 0], base.config.decoder_start_token_id)
     if type(base) is T5ForConditionalGeneration and base.dtype != torch.float16:  # which needs clamping here and there
         state = T5Decoding(policy, encoded, query_mask, room)
@@ -51,22 +55,12 @@ def start(policy: Policy, queries: Tensor, query_mask: Tensor, room: int) -> tup
     return state.advance(first), state
 
 
-def _encode(policy: Policy, queries: Tensor, query_mask: Tensor) -> Tensor:
-    """The encoder's states `[B, Q, d]`; on a CPU a few rows of similar length at a time, to save the padding."""
-    lengths = query_mask.sum(-1)
-    states = None
-    for rows in lengths.argsort(stable=True).split(8 if queries.device.type == "cpu" else len(queries)):
-        width = int(lengths[rows].max())
-        some = policy.base.get_encoder()(input_ids=queries[rows, :width], attention_mask=query_mask[rows, :width])
-        if states is None:
-            states = some.last_hidden_state.new_zeros(*queries.shape, some.last_hidden_state.shape[-1])
-        states[rows, :width] = some.last_hidden_state
-    return states
-
-
 def positions(attention_mask: Tensor) -> Tensor:
     """Position of every token when the padding does not count (`[B, L]`)."""
     return (attention_mask.cumsum(-1) - 1).clamp(min=0)
+
+
+_GROWTH = 64  # tokens
 
 
 class CacheDecoding:
@@ -102,8 +96,8 @@ class CacheDecoding:
 class T5Decoding:
     """T5's decoder (Raffel et al. 2020) for one token per row, with everything prepared that stays the same.
 
-    Keys and values have their place for all `room` tokens from the start; the relative position bias is one table;
-    projections of the same input are one matrix product, adapters added in. The numbers are those of the model's own
+    Keys and values grow by `_GROWTH` tokens at a time; the relative position bias is one table; projections of the same
+    input are one matrix product, adapters added in. The numbers are those of the model's own
     forward pass but for rounding, which a test checks.
     """
 
@@ -118,29 +112,33 @@ class T5Decoding:
             distances, bidirectional=False, num_buckets=first.relative_attention_num_buckets,
             max_distance=first.relative_attention_max_distance,
         )  # fmt: skip
-        self.bias = first.relative_attention_bias(bucket).permute(0, 2, 1)[:, :, None].contiguous()  # [1, H, 1, room]
+        bias = first.relative_attention_bias(bucket).permute(0, 2, 1)[:, :, None]  # [1, H, 1, room]
         lowest = torch.finfo(encoded.dtype).min
+        self.bias = F.pad(bias, (0, _GROWTH), value=lowest)  # then the places that no token has taken yet
         self.query_bias = torch.zeros_like(query_mask, dtype=encoded.dtype).masked_fill(query_mask == 0, lowest)
         self.query_bias = self.query_bias[:, None, None]  # [B, 1, 1, Q]
-        self.layers = [_T5Layer(block, encoded, self.heads, room) for block in decoder.block]
+        self.layers = [_T5Layer(block, encoded, self.heads) for block in decoder.block]
         self.rows = rows
 
     def advance(self, tokens: Tensor) -> Tensor:
         """Appends one token per row (`[B]`) and returns the hidden state `[B, d]` that predicts the next."""
         n, heads, size, t = self.rows, self.heads, self.head_size, self.length
-        bias = self.bias[..., self.room - 1 - t :]
+        if t % _GROWTH == 0:
+            for layer in self.layers:
+                layer.grow(n)
+        bias = self.bias[..., self.room - 1 - t :][..., : t - t % _GROWTH + _GROWTH]
         hidden = self.embed(tokens)
         for layer in self.layers:
-            query, key, value = layer.qkv(_rms_norm(layer.norm, hidden)).view(n, 3, heads, size).unbind(1)
+            query, key, value = layer.qkv(layer.norm(hidden)).view(n, 3, heads, size).unbind(1)
             layer.keys[:n, :, t], layer.values[:n, :, t] = key, value
-            seen = _attend(query[:, :, None], layer.keys[:n, :, : t + 1], layer.values[:n, :, : t + 1], bias)
+            seen = _attend(query[:, :, None], layer.keys[:n], layer.values[:n], bias)
             hidden = hidden + layer.output(seen.reshape(n, heads * size))
-            query = layer.cross_query(_rms_norm(layer.cross_norm, hidden)).view(n, heads, 1, size)
+            query = layer.cross_query(layer.cross_norm(hidden)).view(n, heads, 1, size)
             seen = _attend(query, layer.cross_keys[:n], layer.cross_values[:n], self.query_bias[:n])
             hidden = hidden + layer.cross_output(seen.reshape(n, heads * size))
-            hidden = hidden + layer.feed_forward(_rms_norm(layer.last_norm, hidden))
+            hidden = hidden + layer.feed_forward(layer.last_norm(hidden))
         self.length += 1
-        return _rms_norm(self.final_norm, hidden)
+        return self.final_norm(hidden)
 
     def keep(self, goes_on: Tensor) -> Tensor:
         """Drops the rows where `goes_on[B]` is False; returns the former places of those that are left.
@@ -154,18 +152,16 @@ class T5Decoding:
         order[gaps] = moved
         self.query_bias[gaps] = self.query_bias[moved]
         for layer in self.layers:
-            for kept in (layer.keys, layer.values):
-                kept[gaps, :, : self.length] = kept[moved, :, : self.length]
-            for kept in (layer.cross_keys, layer.cross_values):
+            for kept in (layer.keys, layer.values, layer.cross_keys, layer.cross_values):
                 kept[gaps] = kept[moved]
         self.rows = left
         return order[:left]
 
 
 class _T5Layer:
-    """One block's projections as functions, its norms, and its keys and values (`[B, H, room, d]`; `[B, H, Q, d]`)."""
+    """One block's projections as functions, its norms, and its keys and values (`[B, H, t, d]`; `[B, H, Q, d]`)."""
 
-    def __init__(self, block: nn.Module, encoded: Tensor, heads: int, room: int):
+    def __init__(self, block: nn.Module, encoded: Tensor, heads: int):
         (own, cross, last), n = block.layer, len(encoded)
         attention, cross_attention, dense = own.SelfAttention, cross.EncDecAttention, last.DenseReluDense
         self.norm, self.cross_norm, self.last_norm = own.layer_norm, cross.layer_norm, last.layer_norm
@@ -174,7 +170,7 @@ class _T5Layer:
         self.cross_query = _side_by_side([cross_attention.q], n)
         self.cross_output = _side_by_side([cross_attention.o], n)
         size = attention.key_value_proj_dim
-        self.keys, self.values = (encoded.new_empty(n, heads, room, size) for _ in range(2))
+        self.keys, self.values = (encoded.new_empty(n, heads, 0, size) for _ in range(2))
         self.cross_keys, self.cross_values = (
             projection(encoded).view(n, -1, heads, size).transpose(1, 2).contiguous()
             for projection in (cross_attention.k, cross_attention.v)
@@ -182,6 +178,13 @@ class _T5Layer:
         self.gated = hasattr(dense, "wi_0")
         self.wi = _side_by_side([dense.wi_0, dense.wi_1] if self.gated else [dense.wi], n)
         self.act, self.wo = dense.act, _side_by_side([dense.wo], n)
+
+    def grow(self, rows: int) -> None:
+        """Makes room for `_GROWTH` more tokens of the first `rows` rows, with zeros in it.
+
+        Products want dense tensors: they copy a slice of a larger one, every time.
+        """
+        self.keys, self.values = (F.pad(kept[:rows], (0, 0, 0, _GROWTH)) for kept in (self.keys, self.values))
 
     def feed_forward(self, hidden: Tensor) -> Tensor:
         """`[B, d]` -> `[B, d]`, with a gate (T5 1.1, FLAN-T5; Shazeer 2020) or without."""
@@ -261,8 +264,3 @@ def _weight_and_adapters(module: nn.Module) -> tuple[Tensor, list[tuple[Tensor, 
         return None
     pairs = [(module.lora_A[name].weight, module.scaling[name] * module.lora_B[name].weight) for name in names]
     return base[0], pairs
-
-
-def _rms_norm(module: nn.Module, hidden: Tensor) -> Tensor:
-    """Root mean square normalisation (Zhang and Sennrich 2019): T5's layer norm in one call."""
-    return F.rms_norm(hidden, hidden.shape[-1:], module.weight, module.variance_epsilon)

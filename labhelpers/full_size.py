@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PretrainedConfig, T5Config
 
+from labhelpers.batching import feed_forward_width
 from labhelpers.devices import resolve_device, resolve_dtype
 from labhelpers.dialogues import TEST_SHARE, load_dialogues
 from labhelpers.doctor import Finding
@@ -164,7 +165,7 @@ def shape_of(config: PretrainedConfig, lora_r: int) -> Shape:
         layers=(encoder_layers, decoder_layers),
         width=width,
         attention_width=attention_width,
-        feed_forward=getattr(config, "d_ff", None) or getattr(config, "intermediate_size", None) or 4 * width,
+        feed_forward=feed_forward_width(config),
         vocabulary=head.shape[0],
     )
 

@@ -29,19 +29,29 @@ class _ChosenLogprobs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, hidden: Tensor, weight: Tensor, tokens: Tensor, rows: int = 256) -> Tensor:
-        chosen, slopes = [], []
-        for h, a in zip(hidden.split(rows), tokens.split(rows), strict=True):
-            logits = h @ weight.T
-            logits = logits if logits.dtype == torch.float64 else logits.float()
-            taken, largest = logits.gather(-1, a[:, None]), logits.amax(-1, keepdim=True)
-            weights = logits.sub_(largest).exp_()  # in place: these are the largest tensors of all
+        n, wants_slope = len(tokens), ctx.needs_input_grad[0]
+        wide = torch.float64 if weight.dtype == torch.float64 else torch.float32
+        # The largest tensors of all, so they are made once: the product, and where it is narrower, its float32 copy.
+        products = weight.new_empty(min(rows, n), len(weight))
+        logits = products if products.dtype == wide else torch.empty_like(products, dtype=wide)
+        chosen = hidden.new_empty(n, dtype=wide)
+        slopes = torch.empty_like(hidden) if wants_slope else None
+        for first in range(0, n, rows):
+            part = slice(first, min(first + rows, n))
+            a, product, logit = tokens[part], products[: n - first], logits[: n - first]
+            torch.mm(hidden[part], weight.T, out=product)
+            if logits is not products:
+                logit.copy_(product)
+            taken, largest = logit.gather(-1, a[:, None]), logit.amax(-1, keepdim=True)
+            weights = logit.sub_(largest).exp_()
             total = weights.sum(-1, keepdim=True)
-            chosen.append((taken - largest - total.log()).squeeze(-1))
-            if ctx.needs_input_grad[0]:
-                slopes.append(weight[a] - (weights.div_(total)).to(weight.dtype) @ weight)
-        if ctx.needs_input_grad[0]:
-            ctx.save_for_backward(torch.cat(slopes))
-        return torch.cat(chosen)
+            chosen[part] = (taken - largest - total.log()).squeeze(-1)
+            if wants_slope:
+                narrow = weights if logits is products else product.copy_(weights)
+                slopes[part] = weight[a] - (narrow @ weight).div_(total)
+        if wants_slope:
+            ctx.save_for_backward(slopes)
+        return chosen
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None]:

@@ -12,7 +12,6 @@ queries are padded on the left, so that every response starts in the same column
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,15 +30,16 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.activations import NewGELUActivation
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from labhelpers.adapters import fold_adapters, read_adapter
+from labhelpers.adapters import fold_adapters, fused_adapters, read_adapter
+from labhelpers.batching import passes, token_bytes
 from labhelpers.decoding import positions
 from labhelpers.devices import resolve_device, resolve_dtype
 from labhelpers.errors import ModelError, TrainingError
 from labhelpers.locations import model_folder
 from labhelpers.logprobs import chosen_logprobs
+from labhelpers.operations import fused_operations
 from labhelpers.quantised import quantise
 
 VALUE_HEAD_FILE = "value_head.safetensors"
@@ -55,7 +55,7 @@ class Policy(nn.Module):
 
     def __init__(self, model: PeftModel, sft: dict[str, Any] | None = None):
         super().__init__()
-        self.model = model
+        self.model = fused_adapters(model)
         self.sft = sft  # the merged SFT adapter's tensors and scaling, needed again when saving
         self.is_encoder_decoder = bool(self.base.config.is_encoder_decoder)
         self.scales_outputs = bool(getattr(self.base.config, "scale_decoder_outputs", False))
@@ -64,6 +64,7 @@ class Policy(nn.Module):
         self.value_head = nn.Linear(hidden_size, 1, dtype=head_dtype, device=self.device)
         nn.init.zeros_(self.value_head.weight)
         nn.init.zeros_(self.value_head.bias)
+        self.token_bytes = token_bytes(self.base)
         self.checkpointed: list[nn.Module] = []  # layers whose activations backward computes again
 
     @property
@@ -103,16 +104,36 @@ class Policy(nn.Module):
 
     # -- one pass over complete responses ------------------------------------------------------------------------
 
-    def hidden_states(self, queries: Tensor, query_mask: Tensor, responses: Tensor, mask: Tensor) -> Tensor:
+    def encode(self, queries: Tensor, query_mask: Tensor) -> Tensor | None:
+        """The encoder's states of the queries, `[B, Q]` -> `[B, Q, d]`, 0 on padding; None for a decoder-only model.
+
+        On a CPU a few rows at a time (see `passes`), so that policy and reference, given the same queries, compute the
+        same numbers.
+        """
+        if not self.is_encoder_decoder:
+            return None
+        encoder, lengths, states = self.base.get_encoder(), query_mask.sum(-1), None
+        for rows in passes(lengths, self.token_bytes, queries.device):
+            width = int(lengths[rows].max())
+            some = encoder(input_ids=queries[rows, :width], attention_mask=query_mask[rows, :width]).last_hidden_state
+            if states is None:
+                states = some.new_zeros(*queries.shape, some.shape[-1])
+            states[rows, :width] = some
+        return states
+
+    def hidden_states(
+        self, queries: Tensor, query_mask: Tensor, responses: Tensor, mask: Tensor, encoded: Tensor | None = None
+    ) -> Tensor:
         """The hidden states that predict the response tokens.
 
         `queries, query_mask [B, Q]`, `responses, mask [B, T]` -> `[B, T, d]`: position t has seen the query and the
-        responses before t, not token t itself.
+        responses before t, not token t itself. `encoded` are the queries' states where `encode` has them already.
         """
         for layer in self.checkpointed:  # only a layer in training is; what is inside it may stay without dropout
             layer.training = torch.is_grad_enabled()
         if self.is_encoder_decoder:
-            encoded = self.base.get_encoder()(input_ids=queries, attention_mask=query_mask).last_hidden_state
+            if encoded is None:
+                encoded = self.base.get_encoder()(input_ids=queries, attention_mask=query_mask).last_hidden_state
             start = torch.full_like(responses[:, :1], self.base.config.decoder_start_token_id)
             inputs = torch.cat([start, responses[:, :-1]], 1)
             # No decoder mask: the padding stands on the right, where a causal decoder never looks back from.
@@ -139,12 +160,14 @@ class Policy(nn.Module):
         """`[…, d]` -> `[…]`: the value head's estimate of the return from here on."""
         return self.value_head(hidden.to(self.value_head.weight.dtype)).squeeze(-1)
 
-    def forward(self, queries: Tensor, query_mask: Tensor, responses: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, queries: Tensor, query_mask: Tensor, responses: Tensor, mask: Tensor, encoded: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Teacher-forced log-probabilities and values of given responses: `(logprobs[B, T], values[B, T])`.
 
         Both are 0 outside the mask. The vocabulary is computed for response tokens only, a few hundred at a time.
         """
-        hidden = self.hidden_states(queries, query_mask, responses, mask)
+        hidden = self.hidden_states(queries, query_mask, responses, mask, encoded)
         keep = mask.bool()
         chosen = hidden[keep]
         taken = chosen_logprobs(self.base.get_output_embeddings(), self._scaled(chosen), responses[keep])
@@ -174,36 +197,6 @@ class Policy(nn.Module):
         self.value_head.load_state_dict(load_file(file))
 
 
-def exact_norms(model: PreTrainedModel) -> PreTrainedModel:
-    """Makes a float64 model's RMS norms (T5's, Llama's) compute in float64; transformers casts them to float32.
-
-    The cast rounds differently as soon as the last bit of its input differs, and that differs between machines: it
-    would be the largest source of drift. Models in other precisions are returned as they are.
-    """
-    for module in model.modules():
-        if model.dtype == torch.float64 and type(module).__name__.endswith(("RMSNorm", "T5LayerNorm")):
-            epsilon = getattr(module, "variance_epsilon", None) or module.eps
-            module.forward = functools.partial(_rms_norm, module, epsilon=epsilon)
-    return model
-
-
-def fused_gelu(model: PreTrainedModel) -> PreTrainedModel:
-    """Replaces the GELU that is written as a formula (GPT-2's, FLAN-T5's) by torch's, which is one operation.
-
-    The same function (Hendrycks and Gimpel 2016, with tanh); backward then keeps one tensor of it instead of five.
-    """
-    for module in list(model.modules()):
-        for name, child in module.named_children():
-            if type(child) is NewGELUActivation:
-                setattr(module, name, nn.GELU(approximate="tanh"))
-    return model
-
-
-def _rms_norm(module: nn.Module, hidden: Tensor, epsilon: float) -> Tensor:
-    """Root mean square normalisation (Zhang and Sennrich 2019) in the input's own precision."""
-    return module.weight * (hidden * torch.rsqrt(hidden.square().mean(-1, keepdim=True) + epsilon))
-
-
 def load_base(location: str, dtype: str | torch.dtype | None = "auto", device: str = "auto") -> PreTrainedModel:
     """Loads a base model of either family by what its config says, in eval mode; safetensors only.
 
@@ -221,7 +214,7 @@ def load_base(location: str, dtype: str | torch.dtype | None = "auto", device: s
             "Give a local folder with config.json and model.safetensors, a Hub id or an fsspec address; "
             "the tiny profile needs none of them."
         ) from error
-    return fused_gelu(exact_norms(model.to(resolve_device(device)).eval()))
+    return fused_operations(model.to(resolve_device(device)).eval())
 
 
 def load_tokenizer(location: str) -> PreTrainedTokenizerBase:

@@ -22,7 +22,7 @@ from transformers.utils import logging as hf_logging
 
 from labhelpers.errors import DataError, ModelError, TrainingError
 from labhelpers.locations import model_folder
-from labhelpers.policy import exact_norms
+from labhelpers.operations import fused_operations
 from labhelpers.toxicity import class_logits, max_input_tokens
 
 TEXT = "Question: {prompt}\n\nAnswer: {response}\n"  # word for word what the original lab scores
@@ -190,7 +190,7 @@ def _load(location, dtype, device: str) -> tuple[PreTrainedModel, PreTrainedToke
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     missing = sorted(set(info["missing_keys"]) | set(mismatched))
-    return exact_norms(model.to(device).eval()), tokenizer, missing
+    return fused_operations(model.to(device).eval()), tokenizer, missing
 
 
 def _merge(location, sft_adapter, folder: str) -> str:

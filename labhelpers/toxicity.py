@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from labhelpers.batching import passes, token_bytes
 from labhelpers.devices import resolve_device, resolve_dtype
 from labhelpers.errors import DataError, ModelError, TrainingError
 from labhelpers.locations import find_files, model_folder, read_bytes
@@ -72,8 +73,8 @@ def class_logits(
 ) -> Tensor:
     """Logits `[B, n_labels]` on the CPU, in the order of `texts`, float32 or wider; no gradient.
 
-    Texts are batched by length, which saves padding, and cut to what the model takes; `keep` ("start" or "end") says
-    which part of a too long one stays. Raises DataError when an entry is not a text.
+    At most `batch_size` texts of like length are computed at a time (see `passes`). They are cut to what the model
+    takes; `keep` ("start" or "end") says which part of a too long one stays. Raises DataError when an entry is no text.
     """
     texts = list(texts)
     for index, text in enumerate(texts):
@@ -87,21 +88,21 @@ def class_logits(
         token_ids = tokenizer(texts, truncation=limit is not None, max_length=limit)["input_ids"]
     finally:
         tokenizer.truncation_side = side
-    order = sorted(range(len(texts)), key=lambda i: len(token_ids[i]))
     # RoBERTa finds its positions by comparing ids with the padding id of its *config*: pad with that one.
     pad_id = tokenizer.pad_token_id if model.config.pad_token_id is None else model.config.pad_token_id
-    parts = []
+    lengths = torch.tensor([len(ids) for ids in token_ids])
+    order, parts = [], []
     with torch.no_grad():
-        for start in range(0, len(order), batch_size):
-            rows = [torch.tensor(token_ids[i]) for i in order[start : start + batch_size]]
+        for places in passes(lengths, token_bytes(model), model.device, at_most=batch_size):
+            order.append(places)
+            rows = [torch.tensor(token_ids[i]) for i in places.tolist()]
             input_ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad_id)  # [b, T]
-            lengths = torch.tensor([len(row) for row in rows])
-            mask = (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()  # [b, T], 1 on tokens
+            mask = (torch.arange(input_ids.shape[1]) < lengths[places, None]).long()  # [b, T], 1 on tokens
             logits = model(input_ids=input_ids.to(model.device), attention_mask=mask.to(model.device)).logits
             parts.append(logits.cpu())
     logits = torch.cat(parts)
     logits = logits if logits.dtype == torch.float64 else logits.float()
-    return torch.empty_like(logits).index_copy_(0, torch.tensor(order), logits)
+    return torch.empty_like(logits).index_copy_(0, torch.cat(order), logits)
 
 
 def label_index(model: PreTrainedModel, label: str) -> int:

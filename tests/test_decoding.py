@@ -8,7 +8,8 @@ from models import tiny_model
 from transformers import T5Config, T5ForConditionalGeneration
 
 from labhelpers.decoding import CacheDecoding, T5Decoding, start
-from labhelpers.policy import exact_norms, make_policy
+from labhelpers.operations import fused_operations
+from labhelpers.policy import make_policy
 
 VOCABULARY = 40
 
@@ -21,7 +22,7 @@ def t5(dtype=torch.float64, **options):
         relative_attention_num_buckets=8, relative_attention_max_distance=12, **options,
     )  # fmt: skip
     model = T5ForConditionalGeneration(config).to(dtype).eval()
-    policy = make_policy(exact_norms(model), lora_r=2, target_modules=["q", "v", "o", "wi_0", "wi"])
+    policy = make_policy(fused_operations(model), lora_r=2, target_modules=["q", "v", "o", "wi_0", "wi"])
     for name, parameter in policy.named_parameters():
         if ".lora_B." in name:
             parameter.data = torch.randn_like(parameter) * 0.2
@@ -111,5 +112,5 @@ _made = {}
 
 def _policies(family):
     if family not in _made:
-        _made[family] = t5() if family == "t5" else make_policy(exact_norms(tiny_model("llama").double()))
+        _made[family] = t5() if family == "t5" else make_policy(fused_operations(tiny_model("llama").double()))
     return _made[family]

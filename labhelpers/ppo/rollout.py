@@ -36,6 +36,7 @@ class Rollout:
     texts: list[str]
     query_texts: list[str]
     behaviour_logprobs: Tensor | None = None  # [B, T]
+    encoded: Tensor | None = None  # [B, Q, d], the policy's encoder states of the queries; None: decoder-only
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -65,7 +66,9 @@ class Rollout:
                 setattr(part, name, getattr(part, name)[:, :width])
         used = part.query_mask.any(0).nonzero()
         first, last = int(used.min()), int(used.max()) + 1
-        part.queries, part.query_mask = part.queries[:, first:last], part.query_mask[:, first:last]
+        for name in ("queries", "query_mask", "encoded"):
+            if getattr(part, name) is not None:
+                setattr(part, name, getattr(part, name)[:, first:last])
         return part
 
 
@@ -154,7 +157,8 @@ def generate(
     finished = torch.zeros(n, dtype=torch.bool, device=policy.device)
 
     active = torch.arange(n, device=policy.device)  # which rows the current batch holds
-    hidden, state = start(policy, ids, query_mask, room=width)
+    encoded = policy.encode(ids, query_mask)
+    hidden, state = start(policy, ids, query_mask, room=width, encoded=encoded)
     for t in range(width):
         logits = state.logits(hidden)
         sampled_from = logits
@@ -187,6 +191,7 @@ def generate(
     return Rollout(
         ids, query_mask, responses[:, :used], mask[:, :used], logprobs[:, :used], values[:, :used], finished,
         [t.strip() for t in texts], query_texts, behaviour[:, :used] if filtered else None,
+        encoded,
     )  # fmt: skip
 
 

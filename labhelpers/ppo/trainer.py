@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from labhelpers.batching import passes
 from labhelpers.errors import TrainingError
 from labhelpers.policy import Policy
 from labhelpers.ppo import state
+from labhelpers.ppo.batches import Batches
 from labhelpers.ppo.config import PPOConfig
 from labhelpers.ppo.loss import AdaptiveKLController, FixedKLController, gae, masked_mean, ppo_losses, token_rewards
 from labhelpers.ppo.processes import Processes
@@ -31,33 +34,6 @@ from labhelpers.ppo.statistics import rollout_statistics
 from labhelpers.sampling import permutation
 
 logger = logging.getLogger(__name__)
-
-
-class Batches:
-    """Iterates for ever over a dataset in batches, `{column: [values]}`, shuffled anew each epoch from the seed.
-
-    It starts at the trainer's current step, so a resumed run goes on with the batch that the stopped one would have
-    had. With several processes each gets its share of the batch.
-    """
-
-    def __init__(self, trainer: PPOTrainer, dataset: Dataset):
-        self.trainer, self.dataset = trainer, dataset
-        self.per_epoch = len(dataset) // trainer.config.batch_size
-        if self.per_epoch == 0:
-            raise TrainingError(f"{len(dataset)} queries are fewer than one batch of {trainer.config.batch_size}.")
-
-    def __len__(self) -> int:
-        """Batches per epoch; an incomplete last batch is left out."""
-        return self.per_epoch
-
-    def __iter__(self) -> Iterator[dict[str, list]]:
-        config, step = self.trainer.config, self.trainer.steps_done
-        while True:
-            epoch, place = divmod(step, self.per_epoch)
-            order = permutation(config.seed, -1 - epoch, len(self.dataset))
-            rows = order[place * config.batch_size : (place + 1) * config.batch_size].tolist()
-            yield self.dataset[[rows[i] for i in self.trainer.processes.share(config.batch_size)]]
-            step += 1
 
 
 class PPOTrainer:
@@ -201,20 +177,30 @@ class PPOTrainer:
         self.policy.eval()
         keep = self.config.keep_logprobs
         keep = self.policy.dtype == torch.float64 if keep is None else keep
-        old, values = rollout.logprobs.clone(), rollout.values.clone()
-        reference = torch.zeros_like(old)
-        order = rollout.total_lengths.argsort(stable=True)
-        for rows in order.split(
-            self.config.forward_batch_size or self.config.micro_batch_size or self.config.mini_batch_size
-        ):
+        with self.policy.reference():
+            reference, _ = self._evaluated(rollout, self.policy.encode(rollout.queries, rollout.query_mask))
+        if keep:
+            return rollout.logprobs, rollout.values, reference
+        return *self._evaluated(rollout, rollout.encoded), reference
+
+    def _evaluated(self, rollout: Rollout, encoded: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and values `[B, T]` under the model as it is set, given its encoder's states."""
+        rollout = replace(rollout, encoded=encoded)
+        logprobs, values = torch.zeros_like(rollout.logprobs), torch.zeros_like(rollout.values)
+        everything = torch.arange(len(rollout), device=rollout.mask.device)
+        for rows in self._passes(rollout, everything, self.config.forward_batch_size):
             part = rollout.rows(rows)
+            found = self.policy(part.queries, part.query_mask, part.responses, part.mask, part.encoded)
             width = part.mask.shape[1]
-            with self.policy.reference():
-                reference[rows, :width] = self.policy(part.queries, part.query_mask, part.responses, part.mask)[0]
-            if not keep:
-                new, value = self.policy(part.queries, part.query_mask, part.responses, part.mask)
-                old[rows, :width], values[rows, :width] = new, value.to(values)
-        return old, values, reference
+            logprobs[rows, :width], values[rows, :width] = found[0], found[1].to(values)
+        return logprobs, values
+
+    def _passes(self, rollout: Rollout, rows: Tensor, at_most: int | None, caches: int = 2) -> Iterator[Tensor]:
+        """Which of these rows go through the model together; see `passes`."""
+        most = at_most or self.config.micro_batch_size or self.config.mini_batch_size
+        lengths = rollout.total_lengths[rows]
+        for places in passes(lengths, self.policy.token_bytes, lengths.device, most, caches):
+            yield rows[places]
 
     def _update(self, rollout: Rollout, batch: dict[str, Tensor], mask: Tensor) -> dict[str, float]:
         """The optimizer updates of one step. `batch` and `mask` cover all processes, `rollout` this one's rows."""
@@ -266,12 +252,13 @@ class PPOTrainer:
         self.optimizer.zero_grad(set_to_none=True)
         n_tokens = mask[rows].sum()
         mine = rows[(rows >= own.start) & (rows < own.stop)]
-        mine = mine[rollout.total_lengths[mine - own.start].argsort(stable=True)]
         names = list(_MINI_BATCH_STATS)
         sums = torch.zeros(len(names) + 1, dtype=torch.float64)
         largest = torch.zeros(1, dtype=torch.float64)
-        for micro in mine.split(config.micro_batch_size or len(rows)) if len(mine) else ():
-            part = rollout.rows(micro - own.start)
+        # Backward has as much again to read and write as forward: one cache is for that.
+        for micro in self._passes(rollout, mine - own.start, config.micro_batch_size, caches=1):
+            part = rollout.rows(micro)
+            micro = micro + own.start
             width = part.mask.shape[1]
             old = {name: tensor[micro, :width] for name, tensor in batch.items()}
             logprobs, values = self.policy(part.queries, part.query_mask, part.responses, part.mask)

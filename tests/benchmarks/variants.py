@@ -20,7 +20,8 @@ from transformers.utils import logging as transformers_logging
 
 from labhelpers.devices import keep_freed_memory
 from labhelpers.logprobs import token_logprobs
-from labhelpers.policy import Policy, fused_gelu, make_policy
+from labhelpers.operations import fused_operations
+from labhelpers.policy import Policy, make_policy
 from labhelpers.ppo import PPOConfig, PPOTrainer, generate_texts
 from labhelpers.sampling import permutation
 from labhelpers.toxicity import Toxicity, ToxicityReward
@@ -38,7 +39,7 @@ class Setting:
         self.rows = rows
         self.queries = shapes.make_queries(rows, self.tokenizer, self.steps, self.batch)
         self.limits = shapes.draw_limits(options["max_new"], self.steps, self.batch)
-        base = fused_gelu(shapes.make_model(options["shape"], dtype))  # as load_base does
+        base = fused_operations(shapes.make_model(options["shape"], dtype))  # as load_base does
         self.policy = make_policy(base, lora_r=32, lora_alpha=32, lora_dropout=0.05)
         self.policy.train(False)
         # The labs' pipeline cuts texts at 500 tokens.

@@ -1,0 +1,61 @@
+"""Two operations of the models, written so that backward keeps little: the RMS norm and GELU.
+
+Transformers writes both as formulas of several steps, and autograd keeps what every step has made. The functions are
+the same ones; only their intermediate results are computed again.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.activations import NewGELUActivation
+
+
+def fused_operations(model: PreTrainedModel) -> PreTrainedModel:
+    """Replaces the model's RMS norms (T5's, Llama's) and its GELU by formula (GPT-2's, FLAN-T5's); returns the model.
+
+    The norms compute in the model's own precision, a half one in float32. Transformers casts float64 down to float32,
+    which rounds differently as soon as the last bit of the input differs, and that differs between machines: it would
+    be the largest source of drift. GELU (Hendrycks and Gimpel 2016, with tanh) becomes torch's.
+    """
+    for module in list(model.modules()):
+        if type(module).__name__.endswith(("RMSNorm", "T5LayerNorm")):
+            epsilon = getattr(module, "variance_epsilon", None) or module.eps
+            module.forward = functools.partial(_normalised, module, epsilon=epsilon)
+        for name, child in module.named_children():
+            if type(child) is NewGELUActivation:
+                setattr(module, name, nn.GELU(approximate="tanh"))
+    return model
+
+
+def _normalised(module: nn.Module, hidden: Tensor, epsilon: float) -> Tensor:
+    return _RMSNorm.apply(hidden, module.weight, epsilon)
+
+
+class _RMSNorm(torch.autograd.Function):
+    """y = w · x / rms(x) over the last dimension (Zhang and Sennrich 2019). Kept: x, and one number per token."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        wide = x if x.dtype == torch.float64 else x.float()
+        inverse = wide.square().mean(-1, keepdim=True).add_(epsilon).rsqrt_()  # 1 / rms: […, 1]
+        ctx.save_for_backward(x, weight, inverse)
+        return (wide * inverse).to(weight.dtype).mul_(weight)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        x, weight, inverse = ctx.saved_tensors
+        wide = x.to(inverse.dtype)
+        to_x = to_weight = None
+        if ctx.needs_input_grad[1]:
+            to_weight = (gradient * wide * inverse).flatten(0, -2).sum(0).to(weight.dtype)
+        if ctx.needs_input_grad[0]:
+            # With n = x / rms and g = w · gradient: (g - n · mean(g · n)) / rms.
+            scaled = (gradient * weight).to(inverse.dtype)
+            along = (scaled * wide).mean(-1, keepdim=True).mul_(inverse.square())
+            to_x = scaled.addcmul_(wide, along, value=-1).mul_(inverse).to(x.dtype)
+        return to_x, to_weight, None
