@@ -131,7 +131,7 @@ class T5Decoding:
         for layer in self.layers:
             query, key, value = layer.qkv(layer.norm(hidden)).view(n, 3, heads, size).unbind(1)
             layer.keys[:n, :, t], layer.values[:n, :, t] = key, value
-            seen = _attend(query[:, :, None], layer.keys[:n], layer.values[:n], bias)
+            seen = _attend(query[:, :, None], layer.keys[:n].mT, layer.values[:n], bias)
             hidden = hidden + layer.output(seen.reshape(n, heads * size))
             query = layer.cross_query(layer.cross_norm(hidden)).view(n, heads, 1, size)
             seen = _attend(query, layer.cross_keys[:n], layer.cross_values[:n], self.query_bias[:n])
@@ -159,7 +159,8 @@ class T5Decoding:
 
 
 class _T5Layer:
-    """One block's projections as functions, its norms, and its keys and values (`[B, H, t, d]`; `[B, H, Q, d]`)."""
+    """One block's projections as functions, its norms, its keys and values (`[B, H, t, d]`), and those of the query,
+    which stay as they are (`[B, H, d, Q]` and `[B, H, Q, d]`, `_ordered`)."""
 
     def __init__(self, block: nn.Module, encoded: Tensor, heads: int):
         (own, cross, last), n = block.layer, len(encoded)
@@ -171,10 +172,11 @@ class _T5Layer:
         self.cross_output = _side_by_side([cross_attention.o], n)
         size = attention.key_value_proj_dim
         self.keys, self.values = (encoded.new_empty(n, heads, 0, size) for _ in range(2))
-        self.cross_keys, self.cross_values = (
-            projection(encoded).view(n, -1, heads, size).transpose(1, 2).contiguous()
+        keys, values = (
+            projection(encoded).view(n, -1, heads, size).transpose(1, 2)
             for projection in (cross_attention.k, cross_attention.v)
         )
+        self.cross_keys, self.cross_values = _ordered(keys.mT), _ordered(values)
         self.gated = hasattr(dense, "wi_0")
         self.wi = _side_by_side([dense.wi_0, dense.wi_1] if self.gated else [dense.wi], n)
         self.act, self.wo = dense.act, _side_by_side([dense.wo], n)
@@ -184,7 +186,8 @@ class _T5Layer:
 
         Products want dense tensors: they copy a slice of a larger one, every time.
         """
-        self.keys, self.values = (F.pad(kept[:rows], (0, 0, 0, _GROWTH)) for kept in (self.keys, self.values))
+        room = self.keys.new_zeros(rows, self.keys.shape[1], _GROWTH, self.keys.shape[3])
+        self.keys, self.values = (torch.cat([kept[:rows], room], 2) for kept in (self.keys, self.values))
 
     def feed_forward(self, hidden: Tensor) -> Tensor:
         """`[B, d]` -> `[B, d]`, with a gate (T5 1.1, FLAN-T5; Shazeer 2020) or without."""
@@ -196,9 +199,24 @@ class _T5Layer:
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-    """Attention of one token, `[B, H, 1, d]`: plain products beat the fused kernel, which is made for many."""
-    weights = (query @ keys.mT + bias).softmax(-1, dtype=torch.promote_types(query.dtype, torch.float32))
-    return weights.to(values.dtype) @ values
+    """Attention of one token, `[B, H, 1, d]`, to keys `[B, H, d, t]` and values `[B, H, t, d]`.
+
+    Plain products beat the fused kernel, which is made for many tokens.
+    """
+    weights = (_row_times(query, keys) + bias).softmax(-1, dtype=torch.promote_types(query.dtype, torch.float32))
+    return _row_times(weights.to(values.dtype), values)
+
+
+def _ordered(matrix: Tensor) -> Tensor:
+    """`[…, k, n]` in the memory order in which `_row_times` reads it fastest: half precisions column by column."""
+    return matrix.mT.contiguous().mT if matrix.dtype.itemsize == 2 else matrix.contiguous()
+
+
+def _row_times(row: Tensor, matrix: Tensor) -> Tensor:
+    """`[…, 1, k]` times `[…, k, n]` -> `[…, 1, n]`."""
+    if row.dtype.itemsize == 2 and not matrix.is_contiguous():
+        return (matrix.mT @ row.mT).mT
+    return row @ matrix
 
 
 def _logits(policy: Policy, rows: int) -> Callable[[Tensor], Tensor]:
@@ -217,13 +235,19 @@ def _side_by_side(modules: Sequence[nn.Module], rows: int) -> Callable[[Tensor],
     if weights[0].dtype in (torch.float32, torch.float64):
         sums = [sum((b @ a for a, b in low_rank), weight) for weight, low_rank in parts]
         return _product(sums[0] if len(sums) == 1 else torch.cat(sums), rows)
-    product = _product(weights[0] if len(weights) == 1 else torch.cat(weights), rows)
     if not any(adapters):
-        return product
-    down = torch.cat([a for low_rank in adapters for a, _ in low_rank])  # [all ranks, in]
-    ups = [torch.cat([b for _, b in pairs], 1) if pairs else down.new_zeros(len(w), 0) for w, pairs in parts]
-    up = torch.block_diag(*ups)  # [all outputs, all ranks]
-    return lambda x: (product(x) + F.linear(F.linear(x.to(down.dtype), down), up)).to(x.dtype)
+        return _product(weights[0] if len(weights) == 1 else torch.cat(weights), rows)
+    # One product more for all adapters: the rows of their A matrices stand below those of the weights.
+    down = [a.to(weights[0].dtype) for low_rank in adapters for a, _ in low_rank]
+    ups = [torch.cat([b for _, b in pairs], 1) if pairs else w.new_zeros(len(w), 0) for w, pairs in parts]
+    up = torch.block_diag(*ups).to(weights[0].dtype).T.contiguous()  # [all ranks, all outputs]
+    product, outputs = _product(torch.cat([*weights, *down]), rows), up.shape[1]
+
+    def with_adapters(x: Tensor) -> Tensor:
+        result = product(x)
+        return torch.addmm(result[:, :outputs], result[:, outputs:], up)
+
+    return with_adapters
 
 
 def _product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:

@@ -32,18 +32,27 @@ def fused_operations(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def _normalised(module: nn.Module, hidden: Tensor, epsilon: float) -> Tensor:
-    return _RMSNorm.apply(hidden, module.weight, epsilon)
+    if torch.is_grad_enabled():
+        return _RMSNorm.apply(hidden, module.weight, epsilon)
+    return _rms_norm(hidden, module.weight, epsilon)[0]  # the same, without what autograd costs for one token
+
+
+def _rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """y = w · x / rms(x) over the last dimension (Zhang and Sennrich 2019), and 1 / rms(x): `[…, d]`, `[…, 1]`."""
+    wide = x if x.dtype == torch.float64 else x.float()
+    length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+    inverse = length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+    return (wide * inverse).to(weight.dtype).mul_(weight), inverse
 
 
 class _RMSNorm(torch.autograd.Function):
-    """y = w · x / rms(x) over the last dimension (Zhang and Sennrich 2019). Kept: x, and one number per token."""
+    """`_rms_norm` with a gradient. What is kept for it: x, and one number per token."""
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        wide = x if x.dtype == torch.float64 else x.float()
-        inverse = wide.square().mean(-1, keepdim=True).add_(epsilon).rsqrt_()  # 1 / rms: […, 1]
+        y, inverse = _rms_norm(x, weight, epsilon)
         ctx.save_for_backward(x, weight, inverse)
-        return (wide * inverse).to(weight.dtype).mul_(weight)
+        return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
