@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
@@ -12,9 +13,9 @@ CACHE_BYTES = 2 * 2**20  # one core's own (level 2) on the servers and laptops o
 
 
 def passes(
-    lengths: Tensor, token_bytes: int, device: torch.device, at_most: int | None = None, caches: int = 2
-) -> Iterator[Tensor]:
-    """The places of rows that go through a model together, int64 `[b]` each; every row of `lengths[B]` comes once.
+    lengths: Int[Tensor, " B"], token_bytes: int, device: torch.device, at_most: int | None = None, caches: int = 2
+) -> Iterator[Int[Tensor, " b"]]:
+    """The places of rows that go through a model together; every row comes once.
 
     Rows of like length are together, which saves padding, the shortest first. On a CPU a pass holds as many of them as
     keep their widest activations, `token_bytes` per token, within `caches` times a core's cache, and at least one: a

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PretrainedConfig, T5Config
 
-from labhelpers.batching import feed_forward_width
+from labhelpers.batching import feed_forward_width, passes
 from labhelpers.devices import resolve_device, resolve_dtype
 from labhelpers.dialogues import TEST_SHARE, load_dialogues
 from labhelpers.doctor import Finding
@@ -171,17 +171,21 @@ def shape_of(config: PretrainedConfig, lora_r: int) -> Shape:
 
 
 def step_memory(shape: Shape, settings: Profile, dtype: torch.dtype, device: str = "cpu") -> float:
-    """The most bytes that a process of `labhelpers.train` holds: models, adapter, and the larger of the two phases."""
+    """The most bytes that a process of `labhelpers.train` holds: models, adapter, and the larger of two phases, writing
+    (rollouts, and the larger batches of the evaluation) and the update."""
     size = dtype.itemsize
     query, response = _tokens(settings)
     models = shape.parameters * size + _ROBERTA_BASE * size
     adapter = shape.adapter * 4 * 4  # float32 weights, gradients and Adam's two moments
     # Generation: keys and values of every layer, with the room they grow into, and logits with their copies.
-    cached = (1.5 * response + query) * settings.batch_size
+    written = max(settings.batch_size, settings.eval_batch_size)
+    cached = (response + 64 + query) * written
     generation = cached * 2 * shape.attention_width * shape.layers[1] * size
-    generation += settings.batch_size * shape.vocabulary * 4 * 6
-    # The update: what backward needs of every layer and token of a mini-batch (frozen weights keep little).
-    rows = min(settings.mini_batch_size, settings.batch_size)
+    generation += written * shape.vocabulary * 4 * 6
+    # The update: what backward needs of every layer and token of one pass (frozen weights keep little).
+    lengths = torch.full((min(settings.mini_batch_size, settings.batch_size),), round(query + response))
+    widest = 2 * shape.feed_forward * size
+    rows = max(map(len, passes(lengths, widest, torch.device(device), caches=1)))
     own = 3 * shape.width + 4 * shape.attention_width + 6 * shape.feed_forward
     if shape.encoder_decoder:
         reading = shape.layers[0] * own + shape.layers[1] * 2 * shape.attention_width

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
-def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
-    """log p(token): `logits[N, V]`, `tokens[N]` -> `[N]`."""
+def token_logprobs(logits: Float[Tensor, "N V"], tokens: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """log p(token)."""
     return logits.gather(-1, tokens[:, None]).squeeze(-1) - logits.logsumexp(-1)
 
 
-def chosen_logprobs(head: nn.Module, hidden: Tensor, tokens: Tensor) -> Tensor:
-    """log p(token) from hidden states: `hidden[N, d]`, `tokens[N]` -> `[N]`, in float32 or better.
+def chosen_logprobs(head: nn.Module, hidden: Float[Tensor, "N d"], tokens: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """log p(token) from hidden states, in float32 or better.
 
     With a plain frozen output layer no `[N, V]` tensor outlives a few hundred rows, forward or backward; any other
     output layer (a bias, an adapter of its own) is applied as it is.

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -104,8 +105,8 @@ class Policy(nn.Module):
 
     # -- one pass over complete responses ------------------------------------------------------------------------
 
-    def encode(self, queries: Tensor, query_mask: Tensor) -> Tensor | None:
-        """The encoder's states of the queries, `[B, Q]` -> `[B, Q, d]`, 0 on padding; None for a decoder-only model.
+    def encode(self, queries: Int[Tensor, "B Q"], query_mask: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q d"] | None:
+        """The encoder's states of the queries, 0 on padding; None for a decoder-only model.
 
         On a CPU a few rows at a time (see `passes`), so that policy and reference, given the same queries, compute the
         same numbers.
@@ -122,11 +123,16 @@ class Policy(nn.Module):
         return states
 
     def hidden_states(
-        self, queries: Tensor, query_mask: Tensor, responses: Tensor, mask: Tensor, encoded: Tensor | None = None
-    ) -> Tensor:
+        self,
+        queries: Int[Tensor, "B Q"],
+        query_mask: Int[Tensor, "B Q"],
+        responses: Int[Tensor, "B T"],
+        mask: Int[Tensor, "B T"],
+        encoded: Float[Tensor, "B Q d"] | None = None,
+    ) -> Float[Tensor, "B T d"]:
         """The hidden states that predict the response tokens.
 
-        `queries, query_mask [B, Q]`, `responses, mask [B, T]` -> `[B, T, d]`: position t has seen the query and the
+        Position t has seen the query and the
         responses before t, not token t itself. `encoded` are the queries' states where `encode` has them already.
         """
         for layer in self.checkpointed:  # only a layer in training is; what is inside it may stay without dropout
@@ -147,8 +153,10 @@ class Policy(nn.Module):
         ).last_hidden_state
         return hidden[:, queries.shape[1] - 1 :]
 
-    def logits(self, hidden: Tensor, head: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """`[…, d]` -> `[…, V]`, in float32 or better; `head` stands in for the model's output layer."""
+    def logits(
+        self, hidden: Float[Tensor, "*N d"], head: Callable[[Tensor], Tensor] | None = None
+    ) -> Float[Tensor, "*N V"]:
+        """The vocabulary's logits, in float32 or better; `head` stands in for the model's output layer."""
         logits = (head or self.base.get_output_embeddings())(self._scaled(hidden))
         return logits if logits.dtype == torch.float64 else logits.float()
 
@@ -156,14 +164,19 @@ class Policy(nn.Module):
         """T5 1.0 scales its hidden states before the output layer, FLAN-T5 does not."""
         return hidden * self.base.config.d_model**-0.5 if self.scales_outputs else hidden
 
-    def values(self, hidden: Tensor) -> Tensor:
-        """`[…, d]` -> `[…]`: the value head's estimate of the return from here on."""
+    def values(self, hidden: Float[Tensor, "*N d"]) -> Float[Tensor, "*N"]:
+        """The value head's estimate of the return from here on."""
         return self.value_head(hidden.to(self.value_head.weight.dtype)).squeeze(-1)
 
     def forward(
-        self, queries: Tensor, query_mask: Tensor, responses: Tensor, mask: Tensor, encoded: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Teacher-forced log-probabilities and values of given responses: `(logprobs[B, T], values[B, T])`.
+        self,
+        queries: Int[Tensor, "B Q"],
+        query_mask: Int[Tensor, "B Q"],
+        responses: Int[Tensor, "B T"],
+        mask: Int[Tensor, "B T"],
+        encoded: Float[Tensor, "B Q d"] | None = None,
+    ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
+        """Teacher-forced log-probabilities and values of given responses.
 
         Both are 0 outside the mask. The vocabulary is computed for response tokens only, a few hundred at a time.
         """

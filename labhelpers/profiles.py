@@ -117,7 +117,7 @@ _TABLE = {
     "max_new_tokens": (48, 200),
     "rewards": (("toxicity", "learned"), ("toxicity", "learned")),
     "eval_prompts": (300, 100),
-    "eval_batch_size": (100, 16),
+    "eval_batch_size": (100, 50),
     "bootstrap_samples": (2000, 2000),
 }
 PROFILES = ("tiny", "full")

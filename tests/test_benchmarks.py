@@ -35,6 +35,6 @@ def test_a_step_takes_the_memory_that_the_doctor_estimates(monkeypatch):
         dialogues = ppo_speed.join_pairs(ppo_speed.BUNDLED, Path(folder) / "dialogues.jsonl")
         measured = ppo_speed.measure("ours", "small", "float32", options, dialogues)["peak_mib"] * 2**20
     name = "google/flan-t5-small"
-    settings = load_profile("full", policy_model=name, max_new_tokens=100)
+    settings = load_profile("full", policy_model=name, max_new_tokens=100, eval_batch_size=16)
     estimated = step_memory(shape_of(policy_config(name), settings.lora_r), settings, torch.float32, "cpu")
     assert measured == pytest.approx(estimated, rel=0.2)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from models import tiny_model
 from transformers import T5Config, T5ForConditionalGeneration
 
-from labhelpers.decoding import CacheDecoding, T5Decoding, start
+from labhelpers.decoding import _GROWTH, CacheDecoding, T5Decoding, start
 from labhelpers.operations import fused_operations
 from labhelpers.policy import make_policy
 
@@ -74,6 +74,18 @@ def test_t5s_own_step_equals_one_pass(shape, dtype, tolerance, reference):
         with policy.reference():
             plain = decoded(policy, ids, mask, tokens)[0]
         assert reference or (plain - single).abs().max() > 1e-3
+
+
+def test_more_tokens_than_there_is_room_for_at_first():
+    """Keys and values grow; the places that no token has taken yet count for nothing."""
+    policy = t5()
+    ids, mask = queries(3)
+    tokens = torch.randint(2, VOCABULARY, (3, 2 * _GROWTH + 5), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        whole = policy.hidden_states(ids, mask, tokens, torch.ones_like(tokens))
+        single, state = decoded(policy, ids, mask, tokens)
+    assert state.layers[0].keys.shape[2] == 3 * _GROWTH
+    assert (whole - single).abs().max() < 1e-12
 
 
 def test_other_models_go_through_the_models_own_pass():

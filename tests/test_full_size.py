@@ -52,15 +52,16 @@ def test_a_decoder_only_model_is_counted_too():
 def test_the_estimates_grow_with_what_they_should(cache):
     settings, shape = load_profile("full"), base_shape()
 
-    def memory(dtype=torch.float32, **changed):
-        return full_size.step_memory(shape, dataclasses.replace(settings, **changed), dtype)
+    def memory(dtype=torch.float32, device="cpu", **changed):
+        return full_size.step_memory(shape, dataclasses.replace(settings, **changed), dtype, device)
 
     def seconds(**changed):
         return full_size.step_seconds(shape, dataclasses.replace(settings, **changed), SPEED)
 
     assert 1.5e9 < memory() < 8e9
     assert memory(torch.bfloat16) < 0.7 * memory()
-    assert memory(mini_batch_size=8) > 1.2 * memory()
+    assert memory(device="cuda", mini_batch_size=8) > 1.2 * memory(device="cuda")
+    assert memory(mini_batch_size=8) == memory(), "a CPU takes as many rows at a time as its caches hold"
     assert memory(batch_size=64) > memory() > memory(batch_size=8) - 1, "the larger of rollout and update counts"
     assert seconds(batch_size=32) == pytest.approx(2 * seconds(), rel=0.1)
     assert seconds(max_new_tokens=400) > 1.5 * seconds()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from models import FAMILIES, PROMPTS, save_model, save_sft_adapter, tiny_model
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import Linear as LoraLinear
 from transformers import T5Config, T5ForConditionalGeneration
 
 from labhelpers.errors import ModelError, TrainingError
@@ -84,6 +85,42 @@ def test_rows_cut_padding_and_change_nothing(folders):
     assert part.queries.shape[1] < rollout.queries.shape[1] and part.mask.shape[1] <= 9
     logprobs, _ = teacher_forced(policy, part)
     torch.testing.assert_close(logprobs, whole[index][:, : part.mask.shape[1]], rtol=0, atol=1e-10)
+
+
+def test_prompts_encoded_beforehand_change_nothing(folders):
+    """What the rollout keeps of the encoder is what a pass over the same rows would compute, padding or not."""
+    policy, tokenizer = load(folders)
+    rollout = generate(policy, tokenizer, PROMPTS, LIMITS, seed=3)
+    if not policy.is_encoder_decoder:
+        assert rollout.encoded is None
+        return
+    assert torch.equal(rollout.encoded == 0, (rollout.query_mask == 0)[..., None].expand_as(rollout.encoded))
+    for part in (rollout, rollout.rows(torch.tensor([4, 1]))):
+        with torch.no_grad():
+            kept = policy(part.queries, part.query_mask, part.responses, part.mask, part.encoded)
+        for found, expected in zip(kept, teacher_forced(policy, part), strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.1)])
+def test_the_adapters_single_product_equals_pefts_layer(folders, dtype, tolerance):
+    """Values and the adapter's gradients, which stay in the adapter's own precision."""
+    results = []
+    for fused in (True, False):
+        policy, tokenizer = load(folders, dtype)
+        for module in policy.modules():
+            if not fused and isinstance(module, LoraLinear):
+                del module.forward  # the class's own again
+        rollout = generate(policy, tokenizer, PROMPTS, 6, do_sample=False)
+        tokens, mask = torch.full_like(rollout.responses, 7), torch.ones_like(rollout.mask)
+        logprobs, _ = policy(rollout.queries, rollout.query_mask, tokens, mask)
+        logprobs.mean().backward()
+        gradients = [p.grad for name, p in policy.named_parameters() if ".lora_" in name]
+        assert all(g.dtype in (torch.float32, torch.float64) for g in gradients)
+        results.append([logprobs.detach(), *gradients])
+    assert len(results[0]) > 4
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-9), (torch.float32, 1e-5), (torch.bfloat16, 1e-5)])

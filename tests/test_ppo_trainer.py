@@ -16,7 +16,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from labhelpers.errors import ArtifactError, TrainingError
 from labhelpers.policy import load_policy
-from labhelpers.ppo import PPOConfig, PPOTrainer
+from labhelpers.ppo import PPOConfig, PPOTrainer, Rollout
 
 QUERIES = [f"{p} {word}" for p in PROMPTS for word in ("Thanks.", "Why?", "Yes, of course!")]
 DATASET = Dataset.from_dict({"query": QUERIES, "id": [str(i) for i in range(len(QUERIES))]})
@@ -68,6 +68,67 @@ def test_kl_and_ratio_at_the_start(folders):
         assert abs(stats["ppo/policy/approxkl"]) <= tolerance, "the first update starts at ratio 1"
         assert abs(stats["ppo/policy/advantages_mean"]) < 1e-5
         assert stats["ppo/updates"] == 1
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-10), (torch.float32, 1e-4)])
+def test_policy_and_reference_each_read_the_prompts_themselves(folders, dtype, tolerance):
+    """Their adapters differ in the encoder too, once the policy has been trained."""
+    trainer = make_trainer(folders, dtype)
+    run(trainer, 2)
+    rollout = trainer.generate(QUERIES[:6], 10)
+    tensors = rollout.queries, rollout.query_mask, rollout.responses, rollout.mask
+    with torch.no_grad():
+        expected_old, expected_values = trainer.policy(*tensors)
+        with trainer.policy.reference():
+            expected_reference, _ = trainer.policy(*tensors)
+    assert (expected_old - expected_reference).abs().max() > 100 * tolerance
+    found = trainer._old_and_reference(rollout)
+    for ours, expected in zip(found, (expected_old, expected_values, expected_reference), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=0, atol=tolerance)
+
+
+def test_kl_starts_at_zero_in_a_half_precision_too(folders):
+    """The rollout's prompts are encoded by the same passes as the reference's, and again once they have been used."""
+    trainer = make_trainer(folders, torch.bfloat16, ppo_epochs=1, mini_batch_size=6)
+    rollout = trainer.generate(QUERIES[:6], 8)
+    for _ in range(2):
+        old, _, reference = trainer._old_and_reference(rollout)
+        assert torch.equal(old, reference)
+        assert rollout.encoded is None, "after an update it would be another policy's"
+
+
+@pytest.mark.parametrize(
+    "field, change, message",
+    [
+        ("mask", lambda x: x[:, :-1], "mask has shape"),
+        ("logprobs", lambda x: x[:5], "logprobs has shape"),
+        ("values", lambda x: x[..., None], "values has shape"),
+        ("query_mask", lambda x: x[:, 1:], "query_mask has shape"),
+        ("finished", lambda x: x[:2], "finished has shape"),
+        ("texts", lambda x: x[:3], "texts has shape"),
+        ("mask", lambda x: x * (torch.arange(6) != 2)[:, None], "response 2 of the rollout has no token"),
+        ("query_mask", lambda x: x * (torch.arange(6) != 4)[:, None], "query 4 of the rollout has no token"),
+    ],
+)
+def test_a_rollout_that_does_not_fit_together_is_refused(folders, field, change, message):
+    trainer = make_trainer(folders)
+    start = parameters(trainer)
+    rollout = trainer.generate(QUERIES[:6], 8)
+    rollout.check()
+    setattr(rollout, field, change(getattr(rollout, field)))
+    with pytest.raises(TrainingError, match=message):
+        trainer.step(rollout, torch.zeros(6))
+    assert_same(parameters(trainer), start)
+
+
+def test_encoder_states_of_other_queries_are_refused():
+    fields = {name: torch.ones(2, 3, dtype=torch.int64) for name in ("queries", "query_mask", "responses", "mask")}
+    fields |= {name: torch.zeros(2, 3) for name in ("logprobs", "values")}
+    rollout = Rollout(**fields, finished=torch.ones(2, dtype=torch.bool), texts=["", ""], query_texts=["", ""])
+    rollout.check()
+    rollout.encoded = torch.zeros(2, 4, 8)
+    with pytest.raises(TrainingError, match="encoded has shape"):
+        rollout.check()
 
 
 def test_training_raises_the_reward(folders):

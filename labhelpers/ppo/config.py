@@ -10,11 +10,12 @@ from labhelpers.errors import TrainingError
 @dataclass(frozen=True)
 class PPOConfig:
     """What a PPO run does. One step = one rollout of `batch_size` responses, then `ppo_epochs` passes over it in
-    mini-batches of `mini_batch_size` (one optimizer update each), computed `micro_batch_size` rows at a time."""
+    mini-batches of `mini_batch_size` (one optimizer update each), computed at most `micro_batch_size` rows at a time
+    (on a CPU fewer where that is faster, see `labhelpers.batching`)."""
 
     batch_size: int = 16
     mini_batch_size: int = 4
-    micro_batch_size: int | None = None  # None: the whole mini-batch at once; changes memory, not the result
+    micro_batch_size: int | None = None  # None: mini_batch_size; changes memory, not the result
     ppo_epochs: int = 1
     learning_rate: float = 1.41e-5
     value_learning_rate: float | None = None  # None: the same as learning_rate
@@ -40,7 +41,7 @@ class PPOConfig:
     missing_eos_penalty: float | None = None  # subtracted from the score of a response that never ended
     dropout: bool = False  # the model's and LoRA's dropout during updates; never during rollouts
     keep_logprobs: bool | None = None  # use the rollout's log-probabilities; None: only in float64 (see `step`)
-    forward_batch_size: int | None = None  # rows per no-gradient pass; None: mini_batch_size
+    forward_batch_size: int | None = None  # rows per no-gradient pass at most; None: micro_batch_size
     seed: int = 0
 
     def __post_init__(self) -> None:

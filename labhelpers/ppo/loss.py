@@ -1,7 +1,7 @@
 """The arithmetic of PPO for language models: token rewards, advantages, the clipped losses, the KL controller.
 
-Everything here works on `[B, T]` tensors (B responses, T tokens) and a `mask` that is 1 on response tokens up to and
-including end-of-sequence. What stands outside the mask never influences a result.
+Everything here works on tensors of B responses of T tokens, `Float[Tensor, "B T"]`, and a `mask` that is 1 on response
+tokens up to and including end-of-sequence. What stands outside the mask never influences a result.
 
 Sources: Schulman et al. 2017, "Proximal policy optimization algorithms" (the clip); Schulman et al. 2016,
 "High-dimensional continuous control using generalized advantage estimation" (GAE); Ziegler et al. 2019, "Fine-tuning
@@ -14,25 +14,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from labhelpers.errors import TrainingError
 
 
-def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
-    """Mean of `x[B, T]` over the positions where `mask` is 1: a scalar."""
+def masked_mean(x: Float[Tensor, "B T"], mask: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
+    """Mean of `x` over the positions where `mask` is 1: a scalar."""
     return torch.where(mask.bool(), x, 0).sum() / mask.sum()
 
 
-def masked_var(x: Tensor, mask: Tensor) -> Tensor:
-    """Unbiased variance of `x[B, T]` over the mask: a scalar. One position alone has no variance: 0."""
+def masked_var(x: Float[Tensor, "B T"], mask: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
+    """Unbiased variance of `x` over the mask: a scalar. One position alone has no variance: 0."""
     n = mask.sum()
     squares = torch.where(mask.bool(), x - masked_mean(x, mask), 0).square().sum()
     return squares / (n - 1).clamp(min=1)
 
 
-def whiten(x: Tensor, mask: Tensor, shift_mean: bool = True) -> Tensor:
-    """Scales `x[B, T]` to unit variance over the mask (and mean 0, if `shift_mean`); 0 outside it."""
+def whiten(x: Float[Tensor, "B T"], mask: Int[Tensor, "B T"], shift_mean: bool = True) -> Float[Tensor, "B T"]:
+    """Scales `x` to unit variance over the mask (and mean 0, if `shift_mean`); 0 outside it."""
     mean = masked_mean(x, mask)
     white = (x - mean) * torch.rsqrt(masked_var(x, mask) + 1e-8)
     return torch.where(mask.bool(), white if shift_mean else white + mean, 0)
@@ -45,8 +46,10 @@ def check_shapes(**tensors: Tensor) -> None:
         raise TrainingError(f"these must have one shape [B, T]: {shapes}.")
 
 
-def token_kl(logprobs: Tensor, ref_logprobs: Tensor, kl_penalty: str = "kl") -> Tensor:
-    """How far each token is from the reference, `[B, T]`, from the log-ratio d = log pi - log pi_ref.
+def token_kl(
+    logprobs: Float[Tensor, "B T"], ref_logprobs: Float[Tensor, "B T"], kl_penalty: str = "kl"
+) -> Float[Tensor, "B T"]:
+    """How far each token is from the reference, from the log-ratio d = log pi - log pi_ref.
 
     "kl" is d itself (its sum over a response estimates the KL divergence without bias, but can be negative), "abs" |d|,
     "mse" d²/2.
@@ -62,12 +65,17 @@ def token_kl(logprobs: Tensor, ref_logprobs: Tensor, kl_penalty: str = "kl") -> 
 
 
 def token_rewards(
-    scores: Tensor, logprobs: Tensor, ref_logprobs: Tensor, mask: Tensor, kl_coef: float, kl_penalty: str = "kl"
-) -> tuple[Tensor, Tensor]:
+    scores: Float[Tensor, " B"],
+    logprobs: Float[Tensor, "B T"],
+    ref_logprobs: Float[Tensor, "B T"],
+    mask: Int[Tensor, "B T"],
+    kl_coef: float,
+    kl_penalty: str = "kl",
+) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
     """The reward of every token: minus `kl_coef` times its KL, and on the last token of the response the score too.
 
-    `scores[B]`, the rest `[B, T]` -> `(rewards[B, T], token_kl[B, T])`, both 0 outside the mask. Ziegler et al. 2019,
-    equation 2. Raises TrainingError for shapes that do not fit and for a response without any token.
+    Returns `(rewards, token_kl)`, both 0 outside the mask. Ziegler et al. 2019, equation 2. Raises TrainingError for
+    shapes that do not fit and for a response without any token.
     """
     check_shapes(logprobs=logprobs, ref_logprobs=ref_logprobs, mask=mask)
     if scores.shape != mask.shape[:1]:
@@ -84,9 +92,14 @@ def token_rewards(
 
 
 def gae(
-    values: Tensor, rewards: Tensor, mask: Tensor, gamma: float = 1.0, lam: float = 0.95, whiten_rewards: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Generalised advantage estimation: `values, rewards, mask [B, T]` -> `(advantages, returns)`, both `[B, T]`.
+    values: Float[Tensor, "B T"],
+    rewards: Float[Tensor, "B T"],
+    mask: Int[Tensor, "B T"],
+    gamma: float = 1.0,
+    lam: float = 0.95,
+    whiten_rewards: bool = False,
+) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
+    """Generalised advantage estimation: `(advantages, returns)`.
 
     delta_t = r_t + gamma V_{t+1} - V_t,  A_t = delta_t + gamma lam A_{t+1}  (Schulman et al. 2016, eq. 11, 16);
     V is 0 after the last token. Returns are A + V; advantages are then whitened over the mask, so their mean is 0 *by
@@ -112,31 +125,31 @@ def gae(
 class PPOLosses:
     """`policy` and `value` (before `vf_coef`), their weighted sum `total` (scalars), and `stats`, the diagnostics."""
 
-    policy: Tensor
-    value: Tensor
-    total: Tensor
-    stats: dict[str, Tensor] = field(default_factory=dict)
+    policy: Float[Tensor, ""]
+    value: Float[Tensor, ""]
+    total: Float[Tensor, ""]
+    stats: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
 
 
 def ppo_losses(
-    new_logprobs: Tensor,
-    old_logprobs: Tensor,
-    new_values: Tensor,
-    old_values: Tensor,
-    advantages: Tensor,
-    returns: Tensor,
-    mask: Tensor,
+    new_logprobs: Float[Tensor, "B T"],
+    old_logprobs: Float[Tensor, "B T"],
+    new_values: Float[Tensor, "B T"],
+    old_values: Float[Tensor, "B T"],
+    advantages: Float[Tensor, "B T"],
+    returns: Float[Tensor, "B T"],
+    mask: Int[Tensor, "B T"],
     cliprange: float = 0.2,
     cliprange_value: float = 0.2,
     vf_coef: float = 0.1,
     n_tokens: int | Tensor | None = None,
 ) -> PPOLosses:
-    """The clipped surrogate loss and the clipped value loss, averaged over the mask; all tensors `[B, T]`.
+    """The clipped surrogate loss and the clipped value loss, averaged over the mask.
 
     L_policy = mean max(-A rho, -A clip(rho, 1-eps, 1+eps)),  rho = exp(new - old)   (Schulman et al. 2017, equation 7)
     L_value  = 1/2 mean max((V - R)², (clip(V, V_old ± eps) - R)²)
 
-    When `[B, T]` is one micro-batch of a larger mini-batch, `n_tokens` is the number of tokens of the whole: the losses
+    When B rows are one micro-batch of a larger mini-batch, `n_tokens` is the number of tokens of the whole: the losses
     of the parts then add up to the loss of the whole. Diagnostics are those of the tensors given.
     """
     check_shapes(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -26,32 +27,54 @@ class Rollout:
     `min_length` made it another one, else None. `finished` says which responses ended with end-of-sequence.
     """
 
-    queries: Tensor  # [B, Q]
-    query_mask: Tensor  # [B, Q]
-    responses: Tensor  # [B, T]
-    mask: Tensor  # [B, T]
-    logprobs: Tensor  # [B, T], 0 outside the mask
-    values: Tensor  # [B, T], 0 outside the mask
-    finished: Tensor  # [B], bool
+    queries: Int[Tensor, "B Q"]
+    query_mask: Int[Tensor, "B Q"]
+    responses: Int[Tensor, "B T"]
+    mask: Int[Tensor, "B T"]
+    logprobs: Float[Tensor, "B T"]  # 0 outside the mask
+    values: Float[Tensor, "B T"]  # 0 outside the mask
+    finished: Bool[Tensor, " B"]
     texts: list[str]
     query_texts: list[str]
-    behaviour_logprobs: Tensor | None = None  # [B, T]
-    encoded: Tensor | None = None  # [B, Q, d], the policy's encoder states of the queries; None: decoder-only
+    behaviour_logprobs: Float[Tensor, "B T"] | None = None
+    encoded: Float[Tensor, "B Q d"] | None = None  # the policy's encoder states of the queries; None: decoder-only
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @property
-    def total_lengths(self) -> Tensor:
-        """Tokens per row, query and response: int64 `[B]`. Rows of like length make batches with little padding."""
+    def total_lengths(self) -> Int[Tensor, " B"]:
+        """Tokens per row, query and response. Rows of like length make batches with little padding."""
         return self.query_mask.sum(-1) + self.lengths
 
     @property
-    def lengths(self) -> Tensor:
-        """Tokens per response, end-of-sequence included: int64 `[B]`."""
+    def lengths(self) -> Int[Tensor, " B"]:
+        """Tokens per response, end-of-sequence included."""
         return self.mask.sum(-1)
 
-    def rows(self, index: Tensor) -> Rollout:
+    def check(self) -> None:
+        """Raises TrainingError, naming the field or the row, for tensors whose shapes do not fit together, and for a
+        query or a response without any token."""
+        B, T = self.responses.shape
+        for name, shape in {
+            "queries": (B, self.queries.shape[-1]), "query_mask": tuple(self.queries.shape), "mask": (B, T),
+            "logprobs": (B, T), "values": (B, T), "behaviour_logprobs": (B, T), "finished": (B,),
+            "texts": (B,), "query_texts": (B,),
+        }.items():  # fmt: skip
+            value = getattr(self, name)
+            found = shape if value is None else (len(value),) if isinstance(value, list) else tuple(value.shape)
+            if found != shape:
+                raise TrainingError(f"the rollout's {name} has shape {found}; beside responses {(B, T)} it is {shape}.")
+        if self.encoded is not None and self.encoded.shape[:2] != self.queries.shape:
+            raise TrainingError(
+                f"the rollout's encoded has shape {tuple(self.encoded.shape)}; beside queries "
+                f"{tuple(self.queries.shape)} it is (B, Q, d) of the same B and Q."
+            )
+        for name, mask in (("query", self.query_mask), ("response", self.mask)):
+            if empty := (mask.sum(-1) == 0).nonzero().flatten().tolist():
+                raise TrainingError(f"{name} {empty[0]} of the rollout has no token at all: it cannot be rewarded.")
+
+    def rows(self, index: Int[Tensor, " b"]) -> Rollout:
         """The rollout of some rows, with padding columns that they do not need cut off."""
         picked = {}
         for f in fields(self):
@@ -78,8 +101,8 @@ def pad_queries(
     side: str,
     device: torch.device,
     max_length: int | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Texts, tensors or lists of ids -> `(ids[B, Q], mask[B, Q])`, padded on `side`.
+) -> tuple[Int[Tensor, "B Q"], Int[Tensor, "B Q"]]:
+    """Texts, tensors or lists of ids -> `(ids, mask)`, padded on `side`.
 
     Raises TrainingError for no queries, an empty query, or one longer than `max_length` tokens.
     """

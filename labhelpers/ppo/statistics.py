@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from labhelpers.ppo.loss import masked_mean, masked_var
 
 
 def rollout_statistics(
-    mask: Tensor, old: Tensor, ref: Tensor, values: Tensor, returns: Tensor, advantages: Tensor, kl: Tensor,
-    finished: Tensor,
-) -> dict[str, float]:  # fmt: skip
+    mask: Int[Tensor, "B T"],
+    old: Float[Tensor, "B T"],
+    ref: Float[Tensor, "B T"],
+    values: Float[Tensor, "B T"],
+    returns: Float[Tensor, "B T"],
+    advantages: Float[Tensor, "B T"],
+    kl: Float[Tensor, "B T"],
+    finished: Bool[Tensor, " B"],
+) -> dict[str, float]:
     """The rollout's statistics, over the whole batch.
 
     `objective/kl`: mean over responses of the summed token KL, the penalty's own kind; `objective/kl_k3`: the same

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -90,7 +91,7 @@ class PPOTrainer:
 
     # -- 2. step -------------------------------------------------------------------------------------------------
 
-    def step(self, rollout: Rollout, scores: Tensor | Sequence[float]) -> dict[str, float]:
+    def step(self, rollout: Rollout, scores: Float[Tensor, " B"] | Sequence[float]) -> dict[str, float]:
         """One PPO step on a scored rollout; returns its statistics. Nothing changes if the input is unusable.
 
         Old log-probabilities are the rollout's own in float64. In lower precisions a token-by-token pass and a full
@@ -136,7 +137,8 @@ class PPOTrainer:
         self._clock = {"generate": 0.0, "generated_at": None}
         return stats
 
-    def _checked_scores(self, rollout: Rollout, scores: Tensor | Sequence[float]) -> Tensor:
+    def _checked_scores(self, rollout: Rollout, scores: Float[Tensor, " B"] | Sequence[float]) -> Float[Tensor, " B"]:
+        rollout.check()
         scores = torch.as_tensor(scores, dtype=torch.float64).to(rollout.mask.device)
         expected = len(self.processes.share(self.config.batch_size))
         if len(rollout) != expected:
@@ -148,11 +150,9 @@ class PPOTrainer:
         if not bool(scores.isfinite().all()):
             bad = (~scores.isfinite()).nonzero().flatten().tolist()
             raise TrainingError(f"the reward of response {bad[0]} is {scores[bad[0]].item()}: not a finite number.")
-        if not bool((rollout.mask.sum(-1) > 0).all()):
-            raise TrainingError("a response has no token at all: it cannot be rewarded.")
         return scores
 
-    def _adjusted_scores(self, scores: Tensor, finished: Tensor) -> Tensor:
+    def _adjusted_scores(self, scores: Float[Tensor, " B"], finished: Bool[Tensor, " B"]) -> Float[Tensor, " B"]:
         """Scaling by running moments (Chan et al. 1979's update), clipping, and the penalty for not ending."""
         config = self.config
         if config.scale_scores or config.center_scores:
@@ -172,8 +172,10 @@ class PPOTrainer:
         return scores
 
     @torch.no_grad()
-    def _old_and_reference(self, rollout: Rollout) -> tuple[Tensor, Tensor, Tensor]:
-        """(old log-probabilities, old values, reference log-probabilities), each `[B, T]`."""
+    def _old_and_reference(
+        self, rollout: Rollout
+    ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"], Float[Tensor, "B T"]]:
+        """(old log-probabilities, old values, reference log-probabilities)."""
         self.policy.eval()
         keep = self.config.keep_logprobs
         keep = self.policy.dtype == torch.float64 if keep is None else keep
@@ -181,10 +183,15 @@ class PPOTrainer:
             reference, _ = self._evaluated(rollout, self.policy.encode(rollout.queries, rollout.query_mask))
         if keep:
             return rollout.logprobs, rollout.values, reference
-        return *self._evaluated(rollout, rollout.encoded), reference
+        encoded, rollout.encoded = rollout.encoded, None  # after the update it would be another policy's
+        if encoded is None:
+            encoded = self.policy.encode(rollout.queries, rollout.query_mask)
+        return *self._evaluated(rollout, encoded), reference
 
-    def _evaluated(self, rollout: Rollout, encoded: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Log-probabilities and values `[B, T]` under the model as it is set, given its encoder's states."""
+    def _evaluated(
+        self, rollout: Rollout, encoded: Float[Tensor, "B Q d"] | None
+    ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
+        """Log-probabilities and values under the model as it is set, given its encoder's states."""
         rollout = replace(rollout, encoded=encoded)
         logprobs, values = torch.zeros_like(rollout.logprobs), torch.zeros_like(rollout.values)
         everything = torch.arange(len(rollout), device=rollout.mask.device)
@@ -195,14 +202,18 @@ class PPOTrainer:
             logprobs[rows, :width], values[rows, :width] = found[0], found[1].to(values)
         return logprobs, values
 
-    def _passes(self, rollout: Rollout, rows: Tensor, at_most: int | None, caches: int = 2) -> Iterator[Tensor]:
+    def _passes(
+        self, rollout: Rollout, rows: Int[Tensor, " b"], at_most: int | None, caches: int = 2
+    ) -> Iterator[Int[Tensor, " p"]]:
         """Which of these rows go through the model together; see `passes`."""
         most = at_most or self.config.micro_batch_size or self.config.mini_batch_size
         lengths = rollout.total_lengths[rows]
         for places in passes(lengths, self.policy.token_bytes, lengths.device, most, caches):
             yield rows[places]
 
-    def _update(self, rollout: Rollout, batch: dict[str, Tensor], mask: Tensor) -> dict[str, float]:
+    def _update(
+        self, rollout: Rollout, batch: dict[str, Float[Tensor, "B T"]], mask: Int[Tensor, "B T"]
+    ) -> dict[str, float]:
         """The optimizer updates of one step. `batch` and `mask` cover all processes, `rollout` this one's rows."""
         config = self.config
         own = self.processes.share(len(mask))
@@ -245,7 +256,12 @@ class PPOTrainer:
         }
 
     def _mini_batch(
-        self, rollout: Rollout, batch: dict[str, Tensor], mask: Tensor, rows: Tensor, own: range
+        self,
+        rollout: Rollout,
+        batch: dict[str, Float[Tensor, "B T"]],
+        mask: Int[Tensor, "B T"],
+        rows: Int[Tensor, " b"],
+        own: range,
     ) -> dict[str, float]:
         """Gradients and statistics of one mini-batch: its micro-batches' losses, normalised by all of its tokens."""
         config = self.config

@@ -43,9 +43,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--table-tokens", type=int, nargs="+", default=[50, 100, 200, 400])
     add("--table-shape", default="small", choices=["tiny", "small", "base"])
     add("--eval", action="store_true", help="also the toxicity evaluation: prompts per second")
-    add("--eval-prompts", type=int, default=128, help="prompts evaluated in batches")
+    add("--eval-prompts", type=int, default=100, help="prompts evaluated in batches")
     add("--eval-prompts-lab", type=int, default=11, help="prompts evaluated one at a time")
-    add("--eval-batch", type=int, default=64)
+    add("--eval-batch", type=int, default=50, help="as the profile full has it")
     add("--eval-tokens", type=int, default=100)
     options = parser.parse_args(arguments)
     if options.batch % options.mini_batch or any(b % options.mini_batch for b in options.table_batches):
