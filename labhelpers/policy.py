@@ -106,7 +106,7 @@ class Policy(nn.Module):
     # -- one pass over complete responses ------------------------------------------------------------------------
 
     def encode(self, queries: Int[Tensor, "B Q"], query_mask: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q d"] | None:
-        """The encoder's states of the queries, 0 on padding; None for a decoder-only model.
+        """The encoder's states of the queries, of no meaning on padding; None for a decoder-only model.
 
         On a CPU a few rows at a time (see `passes`), so that policy and reference, given the same queries, compute the
         same numbers.
