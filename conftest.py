@@ -20,7 +20,7 @@ def pytest_configure(config):
         run_dir = str(Path(run_dir, worker))
     os.environ["LABHELPERS_RUN_DIR"] = run_dir
     if config.getoption("--nbval", default=False):
-        from labhelpers.course import own_kernel
+        from labhelpers.course.execution import own_kernel
 
         _kernels.enter_context(own_kernel(LABHELPERS_RUN_DIR=run_dir))
 

@@ -7,13 +7,13 @@ needed. The names below are loaded on first use.
 __version__ = "0.1.0"
 
 _LAZY = {
-    "start": "run",
-    "record": "run",
-    "Run": "run",
-    "Artifacts": "artifacts",
-    "Profile": "profiles",
-    "load_profile": "profiles",
-    "data_dir": "profiles",
+    "start": "course.run",
+    "record": "course.run",
+    "Run": "course.run",
+    "Artifacts": "course.artifacts",
+    "Profile": "course.profiles",
+    "load_profile": "course.profiles",
+    "data_dir": "sources.locations",
     "LabError": "errors",
 }
 __all__ = ["__version__", *_LAZY]

@@ -109,8 +109,8 @@ def _add_profile(command: argparse.ArgumentParser) -> None:
 
 
 def _settings(options):
-    from labhelpers.course import parse_value
-    from labhelpers.profiles import load_profile
+    from labhelpers.course.parameters import parse_value
+    from labhelpers.course.profiles import load_profile
 
     return load_profile(options.profile, **{name: parse_value(name, text) for name, text in options.parameters})
 
@@ -123,8 +123,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _run(options) -> None:
-    from labhelpers.course import parse_value, run_notebooks
-    from labhelpers.run import default_run_dir
+    from labhelpers.course.execution import run_notebooks
+    from labhelpers.course.parameters import parse_value
+    from labhelpers.course.run import default_run_dir
 
     parameters = {}
     for name, text in options.parameters:
@@ -173,7 +174,7 @@ def _report(options) -> None:
 
 def summary(run_dir: Path, seconds: float) -> list[str]:
     """The outcome of the course in five lines: before → after, with the 95 % interval of the paired difference."""
-    from labhelpers.run import read_results
+    from labhelpers.course.run import read_results
 
     results = read_results(run_dir).get("05_before_after", {})
     lines = [
@@ -204,33 +205,33 @@ def _aside(results: dict, name: str) -> str:
 
 
 def _record(options) -> None:
-    from labhelpers.recording import record_outputs
+    from labhelpers.course.recording import record_outputs
 
     stored = record_outputs(options.notebooks, run_dir=options.run_dir, say=lambda line: print(line, flush=True))
     print(f"stored the outputs of {len(stored)} notebook{'s' if len(stored) != 1 else ''}")
 
 
 def _exercises(options) -> None:
-    from labhelpers.exercises import write_exercises
+    from labhelpers.course.exercises import write_exercises
 
     written = write_exercises(options.folder, force=options.force)
     print(f"wrote {len(written)} notebook{'s' if len(written) != 1 else ''} to {_shown(written[0].parent)}")
 
 
 def _models(options) -> None:
-    from labhelpers.profiles import data_dir
+    from labhelpers.sources.locations import data_dir
     from labhelpers.tiny import models
 
     models.build(Path(options.output_dir) if options.output_dir else data_dir() / "models")
 
 
 def _doctor(options) -> int:
-    from labhelpers.doctor import examine
+    from labhelpers.machine.doctor import examine
 
     settings = _settings(options) if options.profile != "tiny" or options.parameters else None
     findings = examine()
     if options.profile == "full":
-        from labhelpers.full_size import examine_full
+        from labhelpers.machine.full_size import examine_full
 
         findings += examine_full(settings)
     for finding in findings:
@@ -239,7 +240,7 @@ def _doctor(options) -> int:
 
 
 def _download(options) -> None:
-    from labhelpers.download import download
+    from labhelpers.machine.download import download
 
     download(_settings(options), options.dry_run, say=lambda line: print(line, flush=True))
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from labhelpers.cli import main
-from labhelpers.course import notebooks_dir
-from labhelpers.feedback import load_rankings
+from labhelpers.course.notebooks import notebooks_dir
+from labhelpers.feedback.rankings import load_rankings
 
 pytestmark = pytest.mark.browser
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

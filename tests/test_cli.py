@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from labhelpers import cli, doctor
+from labhelpers import cli
+from labhelpers.machine import doctor
 
 LABS = [sys.executable, "-m", "labhelpers.cli"]
 
@@ -99,7 +100,7 @@ def test_ctrl_c_exits_with_130_keeps_what_was_executed_and_ends_the_kernel(write
 
     signs = tmp_path / "signs"
     sleeping = f"import os, time; open({str(signs)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    half = "from labhelpers.artifacts import Artifacts\nwith Artifacts(run_dir).writing('numbers') as folder:\n"
+    half = "from labhelpers.course.artifacts import Artifacts\nwith Artifacts(run_dir).writing('numbers') as folder:\n"
     half += f"    (folder / 'half').write_text('x'); exec({sleeping!r})"
     write_notebook("01_first", "print('reached')", half)
     out = tmp_path / "out"
@@ -137,7 +138,7 @@ def test_the_summary_has_five_lines(tmp_path):
 
 def test_a_run_of_the_whole_course_ends_with_the_summary(write_notebook, tmp_path, monkeypatch, capsys):
     write_notebook("05_before_after")
-    monkeypatch.setattr("labhelpers.course.run_notebooks", lambda *given, **options: {"05_before_after": 1.0})
+    monkeypatch.setattr("labhelpers.course.execution.run_notebooks", lambda *given, **options: {"05_before_after": 1.0})
     assert cli.main(["run", "--output-dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("time taken")
 

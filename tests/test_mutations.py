@@ -1,7 +1,8 @@
 """The tests notice when the code is wrong; see `mutations`."""
 
 import pytest
-from mutations import MUTATIONS, ROOT, survives
+
+from tests.mutations import MUTATIONS, ROOT, survives
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.breaks)

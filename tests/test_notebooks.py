@@ -3,16 +3,15 @@
 import ast
 import re
 import statistics
-from pathlib import Path
 
 import nbformat
 import pytest
 
-from labhelpers.course import declared_parameters
-from labhelpers.profiles import FIELDS
-from labhelpers.recording import code_hash
+from labhelpers.course.parameters import declared_parameters
+from labhelpers.course.profiles import FIELDS
+from labhelpers.course.recording import code_hash
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 UNCOMPARED = {"nbval-ignore-output", "nbval-skip", "nbval-raises-exception"}
 

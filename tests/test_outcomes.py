@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from labhelpers.course import run_notebooks
-from labhelpers.profiles import data_dir
+from labhelpers.course.execution import run_notebooks
+from labhelpers.sources.locations import data_dir
 from labhelpers.tiny.adapters import keep
 
 ADAPTERS = data_dir() / "adapters"

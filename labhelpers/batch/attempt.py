@@ -24,10 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import labhelpers
-from labhelpers.artifacts import write_atomically
 from labhelpers.batch import warm
 from labhelpers.batch.runner import JOB, PROGRESS, SOURCES, end_children, read_progress
 from labhelpers.errors import storage_advice
+from labhelpers.files import write_atomically
 
 STATUSES = ("finished", "failed", "kernel died", "timeout", "over limit", "disk full", "worker lost", "refused")
 LOG = "runner.log"

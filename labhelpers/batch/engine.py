@@ -20,10 +20,10 @@ from pathlib import Path
 import labhelpers
 from labhelpers.batch import attempt
 from labhelpers.batch.attempt import Job
-from labhelpers.batch.plan import Plan, Run, expand, load_plan, submitted_files
+from labhelpers.batch.plans import Plan, Run, expand, load_plan, submitted_files
 from labhelpers.batch.store import PLAN, Output
+from labhelpers.course.run import default_run_dir
 from labhelpers.errors import UsageError
-from labhelpers.run import default_run_dir
 
 RUN_GB = 2.0  # what a run of the tiny profile may need, where neither the plan nor an earlier record says
 _LOST = "the worker was lost: the process that carried it out is gone, again and again"
@@ -254,7 +254,7 @@ def _earlier(plan: Plan, rows: dict) -> tuple[float | None, float | None]:
 
 def _remember(plan: Plan, runs: list[Run], output: Output) -> None:
     """What the report needs to know of the plan, so that it can be rebuilt without it."""
-    from labhelpers.artifacts import write_atomically
+    from labhelpers.files import write_atomically
 
     kept = {"plan": plan.file.name, "notebooks": [path.stem for path in plan.notebooks], "profile": plan.profile}
     kept |= {"grid": list(plan.grid), "submissions": plan.submissions is not None}

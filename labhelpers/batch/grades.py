@@ -8,8 +8,8 @@ import json
 import re
 from pathlib import Path
 
-from labhelpers.artifacts import write_atomically
-from labhelpers.batch.plan import Plan
+from labhelpers.batch.plans import Plan
+from labhelpers.files import write_atomically
 
 GRADES = "grades.csv"
 _CALL = re.compile(r"^\s*(check_\w+)\(", re.MULTILINE)

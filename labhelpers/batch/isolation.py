@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from labhelpers.profiles import data_dir
+from labhelpers.sources.locations import data_dir
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _ETC = ("passwd", "group", "nsswitch.conf", "localtime", "ld.so.cache", "alternatives", "fonts", "mime.types")

@@ -9,9 +9,9 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from labhelpers.artifacts import write_atomically
 from labhelpers.batch.store import PLAN, STATUS
 from labhelpers.errors import UsageError
+from labhelpers.files import write_atomically
 
 SUMMARY, PAGE = "summary.csv", "index.html"
 # What one asks first, where the runs have recorded it; without any of it, the first numbers that there are.
@@ -200,7 +200,7 @@ def _small_multiples(points: dict[str, list], name: str) -> str:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    from labhelpers.plots import BLUE, STYLE
+    from labhelpers.plots.style import BLUE, STYLE
 
     shown = list(points.items())[:_MOST_PANELS]
     columns = min(3, len(shown))

@@ -16,9 +16,10 @@ import sys
 import threading
 from pathlib import Path
 
-from labhelpers.artifacts import write_atomically
-from labhelpers.course import declared_parameters, run_notebooks
+from labhelpers.course.execution import run_notebooks
+from labhelpers.course.parameters import declared_parameters
 from labhelpers.errors import LabError, storage_advice
+from labhelpers.files import write_atomically
 
 JOB, PROGRESS, SOURCES = "job.json", "progress.json", "sources"
 OUTPUT_BYTES = 2_000_000  # of one cell; a page of more is read by nobody, and holds up everybody

@@ -16,10 +16,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from labhelpers.artifacts import write_atomically
 from labhelpers.errors import LabError, UsageError, storage_advice
-from labhelpers.locations import is_address
-from labhelpers.run import writable_folder
+from labhelpers.files import writable_folder, write_atomically
+from labhelpers.sources.locations import is_address
 
 STATUS, PLAN, LOCK = "status.json", "plan.json", ".batch.lock"
 # What the report is made from; artifacts stay where they are.

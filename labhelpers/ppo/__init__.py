@@ -4,6 +4,7 @@ Read in this order: `loss` (the arithmetic, each formula with its source), `roll
 `trainer` (the loop), `statistics` (what it reports), `state` (stopping and going on), `processes` (several of them).
 """
 
+from labhelpers.policy.rollout import Rollout, generate, generate_texts
 from labhelpers.ppo.config import PPOConfig
 from labhelpers.ppo.loss import (
     AdaptiveKLController,
@@ -16,7 +17,6 @@ from labhelpers.ppo.loss import (
     token_rewards,
     whiten,
 )
-from labhelpers.ppo.rollout import Rollout, generate, generate_texts
 from labhelpers.ppo.trainer import PPOTrainer
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from datasets import Dataset
 
 from labhelpers.errors import TrainingError
-from labhelpers.sampling import permutation
+from labhelpers.policy.sampling import permutation
 
 if TYPE_CHECKING:
     from labhelpers.ppo.trainer import PPOTrainer

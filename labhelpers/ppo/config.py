@@ -11,7 +11,7 @@ from labhelpers.errors import TrainingError
 class PPOConfig:
     """What a PPO run does. One step = one rollout of `batch_size` responses, then `ppo_epochs` passes over it in
     mini-batches of `mini_batch_size` (one optimizer update each), computed at most `micro_batch_size` rows at a time
-    (on a CPU fewer where that is faster, see `labhelpers.batching`)."""
+    (on a CPU fewer where that is faster, see `labhelpers.policy.fast.passes`)."""
 
     batch_size: int = 16
     mini_batch_size: int = 4

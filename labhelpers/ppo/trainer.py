@@ -22,17 +22,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from labhelpers.batching import passes
 from labhelpers.errors import TrainingError
-from labhelpers.policy import Policy
-from labhelpers.ppo import state
+from labhelpers.policy.fast.passes import passes
+from labhelpers.policy.model import Policy
+from labhelpers.policy.rollout import Rollout, generate
+from labhelpers.policy.sampling import permutation
+from labhelpers.ppo import checkpoint as state
 from labhelpers.ppo.batches import Batches
 from labhelpers.ppo.config import PPOConfig
 from labhelpers.ppo.loss import AdaptiveKLController, FixedKLController, gae, masked_mean, ppo_losses, token_rewards
 from labhelpers.ppo.processes import Processes
-from labhelpers.ppo.rollout import Rollout, generate
 from labhelpers.ppo.statistics import rollout_statistics
-from labhelpers.sampling import permutation
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class PPOTrainer:
         max_new_tokens: int | Sequence[int] = 64,
         **sampling: Any,
     ) -> Rollout:
-        """Samples one response per query from the policy; see `labhelpers.ppo.rollout.generate`."""
+        """Samples one response per query from the policy; see `labhelpers.policy.rollout.generate`."""
         started = time.perf_counter()
         rows = [self.processes.share(self.config.batch_size).start + i for i in range(len(queries))]
         options = {"seed": self.config.seed, "step": self.steps_done, "rows": rows} | sampling
@@ -313,7 +313,7 @@ class PPOTrainer:
     # -- 3. keeping ----------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> None:
-        """Writes all that `resume` needs to `folder/step-N`; see `labhelpers.ppo.state`."""
+        """Writes all that `resume` needs to `folder/step-N`; see `labhelpers.ppo.checkpoint`."""
         state.save(self, folder)
 
     def resume(self, folder: str | Path) -> None:

@@ -10,8 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from labhelpers.artifacts import Artifacts
-from labhelpers.profiles import data_dir
+from labhelpers.course.artifacts import Artifacts
+from labhelpers.sources.locations import data_dir
 from labhelpers.tiny.models import write_card
 
 ARTIFACTS = {"sft": "sft_adapter", "ppo": "ppo_toxicity"}

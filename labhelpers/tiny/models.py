@@ -35,8 +35,8 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
-from labhelpers.dialogues import PROMPT
-from labhelpers.profiles import data_dir
+from labhelpers.sources.dialogues import PROMPT
+from labhelpers.sources.locations import data_dir
 
 # The base summariser was trained on two instructions, as FLAN was on many. Asked for minutes it writes a full summary;
 # what it has seen under "Summarize" were headlines, mostly. Fine-tuning (notebook 03) teaches it the house style.
@@ -335,7 +335,7 @@ def quality(folder: str | Path) -> dict[str, float]:
     """One number per checkpoint on held-out data: accuracy, or minus the loss per token. For comparing rebuilds."""
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    from labhelpers.toxicity import class_logits, load_classifier
+    from labhelpers.policy.classifier import class_logits, load_classifier
 
     folder, data, result = Path(folder), data_dir(), {}
     hate = read_rows(data / "hate" / "test.jsonl")

@@ -18,13 +18,14 @@ from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.utils import logging as transformers_logging
 
-from labhelpers.devices import keep_freed_memory
-from labhelpers.logprobs import token_logprobs
-from labhelpers.operations import fused_operations
-from labhelpers.policy import Policy, make_policy
+from labhelpers.policy.fast.operations import fused_operations
+from labhelpers.policy.loading import make_policy
+from labhelpers.policy.logprobs import token_logprobs
+from labhelpers.policy.model import Policy
+from labhelpers.policy.sampling import permutation
 from labhelpers.ppo import PPOConfig, PPOTrainer, generate_texts
-from labhelpers.sampling import permutation
-from labhelpers.toxicity import Toxicity, ToxicityReward
+from labhelpers.reward.toxicity import Toxicity, ToxicityReward
+from labhelpers.sources.devices import keep_freed_memory
 
 
 class Setting:

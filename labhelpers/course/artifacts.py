@@ -1,0 +1,217 @@
+"""What one notebook hands to another: named folders of files with a manifest, written whole or not at all.
+
+``run_dir/artifacts/NAME/`` holds the files and ``manifest.json``: who wrote them, with which parameters, and the sha256
+of each. Reading checks the hashes, so that a number in a late notebook can be trusted to come from the early one.
+Nothing is pickled: safetensors, JSON, JSONL, Arrow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import labhelpers
+from labhelpers.errors import ArtifactError, storage_advice
+
+if TYPE_CHECKING:
+    import pandas
+
+MANIFEST = "manifest.json"
+
+# Which notebook to run for an artifact that is not there (a name that begins with a key belongs to it too).
+NOTEBOOK_OF = {
+    "rankings": "01_human_feedback",
+    "reward_model": "02_reward_model",
+    "sft_adapter": "03_supervised_finetuning",
+    "ppo": "04_ppo_detoxification",
+    "before": "04_ppo_detoxification",
+}
+
+
+class Artifacts:
+    """The artifacts of one run, in ``run_dir/artifacts``."""
+
+    def __init__(self, run_dir: str | Path):
+        self.folder = Path(run_dir) / "artifacts"
+
+    def __repr__(self) -> str:
+        return f"Artifacts({', '.join(self.names()) or 'none yet'})"
+
+    def names(self) -> list[str]:
+        """The names of the artifacts that are there, in alphabetical order."""
+        return sorted(path.parent.name for path in self.folder.glob(f"[!.]*/{MANIFEST}"))
+
+    def exists(self, name: str) -> bool:
+        """Whether an artifact of that name is there. Its files are not checked; :meth:`path` does that."""
+        return (self.folder / _checked_name(name) / MANIFEST).is_file()
+
+    @contextlib.contextmanager
+    def writing(self, name: str, producer: str = "", parameters: dict | None = None) -> Iterator[Path]:
+        """A new folder to write the artifact's files into; it takes its place when the ``with`` block ends well.
+
+        When the block raises, nothing of it stays and an older version is left as it was. ``parameters`` is whatever
+        JSON can hold. Raises :class:`ArtifactError` when the disk is full or the folder cannot be written.
+        """
+        _checked_name(name)
+        # Beside its final place: a rename is atomic only within one file system.
+        draft = self.folder / f".{name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.partial"
+        try:
+            self._sweep(name)
+            draft.mkdir(parents=True)
+            yield draft
+            manifest = {
+                "name": name,
+                "producer": producer,
+                "parameters": parameters or {},
+                "package_version": labhelpers.__version__,
+                "files": {relative: _sha256(draft / relative) for relative in _files(draft)},
+            }
+            if not manifest["files"]:
+                raise ArtifactError(f"artifact '{name}' would be empty: write at least one file into the folder given")
+            (draft / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+            self._replace(draft, self.folder / name)
+        except Exception as error:
+            if advice := storage_advice(error):
+                raise ArtifactError(f"artifact '{name}' cannot be written to {self.folder}: {advice}") from error
+            raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def path(self, name: str) -> Path:
+        """The folder of an artifact, after its presence and the hash of every file have been checked.
+
+        Raises :class:`ArtifactError` that names the notebook to run when it is missing or altered.
+        """
+        folder = self.folder / _checked_name(name)
+        if not folder.is_dir():
+            raise ArtifactError(f"artifact '{name}' is not there: run notebook {_notebook(name)} first")
+        manifest = self.manifest(name)
+        again = f"run notebook {_notebook(name, manifest)} again"
+        present = set(_files(folder))
+        for relative, expected in sorted(manifest["files"].items()):
+            if relative not in present:
+                raise ArtifactError(f"artifact '{name}' has lost its file {relative}: {again}")
+            if _sha256(folder / relative) != expected:
+                raise ArtifactError(f"artifact '{name}' was altered after it was written, in file {relative}: {again}")
+        for relative in sorted(present - set(manifest["files"])):
+            raise ArtifactError(f"artifact '{name}' holds a file that was added later, {relative}: {again}")
+        return folder
+
+    def manifest(self, name: str) -> dict:
+        """The manifest: name, producer, parameters, package_version, files {relative path: sha256}."""
+        path = self.folder / _checked_name(name) / MANIFEST
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(manifest["files"], dict):
+                return manifest
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        raise ArtifactError(f"artifact '{name}' has no readable {MANIFEST}: run notebook {_notebook(name)} again")
+
+    def save_json(self, name: str, value, producer: str = "", parameters: dict | None = None) -> None:
+        """Keep a JSON value as artifact ``name``."""
+        with self.writing(name, producer, parameters) as folder:
+            text = json.dumps(value, indent=1, ensure_ascii=False, default=_plain)
+            (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+    def load_json(self, name: str):
+        """The value kept with :meth:`save_json`."""
+        return json.loads((self.path(name) / f"{name}.json").read_text(encoding="utf-8"))
+
+    def save_table(
+        self, name: str, table: pandas.DataFrame, producer: str = "", parameters: dict | None = None
+    ) -> None:
+        """Keep a data frame as artifact ``name``: one JSON object a row, floats in full, without the index."""
+        with (
+            self.writing(name, producer, parameters) as folder,
+            (folder / f"{name}.jsonl").open("w", encoding="utf-8") as lines,
+        ):
+            for row in table.to_dict(orient="records"):
+                row = {column: _null_for_nan(value) for column, value in row.items()}
+                lines.write(json.dumps(row, ensure_ascii=False, default=_plain) + "\n")
+
+    def load_table(self, name: str) -> pandas.DataFrame:
+        """The data frame kept with :meth:`save_table`, numbered from 0; what was NaN is missing."""
+        import pandas
+
+        with (self.path(name) / f"{name}.jsonl").open(encoding="utf-8") as lines:
+            return pandas.DataFrame([json.loads(line) for line in lines])
+
+    def _replace(self, draft: Path, final: Path) -> None:
+        """Put ``draft`` where ``final`` is. A folder cannot be renamed over a full one, so the old one steps aside."""
+        retired = draft.with_suffix(".old")
+        if final.exists():
+            final.rename(retired)
+        try:
+            draft.rename(final)
+        except OSError:
+            if retired.exists():
+                retired.rename(final)
+            raise
+        shutil.rmtree(retired, ignore_errors=True)
+
+    def _sweep(self, name: str) -> None:
+        """Remove what processes that were killed while writing this artifact have left behind."""
+        import psutil
+
+        for leftover in self.folder.glob(f".{name}.*"):
+            process = re.fullmatch(r"\.[a-z0-9_]+\.(\d+)\.[0-9a-f]{8}\.(partial|old)", leftover.name)
+            if process and not psutil.pid_exists(int(process.group(1))):
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
+def plain_number(value):
+    """A numpy or torch scalar as Python's own number; other values as they are."""
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        return value.item()
+    return value
+
+
+def _plain(value):
+    """For json.dumps: numpy scalars and arrays, sets of facts and the like have no JSON form of their own."""
+    number = plain_number(value)
+    if number is not value:
+        return number
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no place in an artifact: use numbers, text, lists and dictionaries")
+
+
+def _null_for_nan(value):
+    value = plain_number(value)
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        raise ArtifactError(f"{name!r} is no name for an artifact: use small letters, digits and underscores")
+    return name
+
+
+def _files(folder: Path) -> list[str]:
+    """The relative paths of an artifact's files, '/' between their parts. Hidden ones are the system's, not ours."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    names = (path.relative_to(folder).as_posix() for path in found)
+    return sorted(name for name in names if name != MANIFEST and not name.rsplit("/", 1)[-1].startswith("."))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _notebook(name: str, manifest: dict | None = None) -> str:
+    """The notebook that writes an artifact: the table's, else the manifest's producer."""
+    for prefix, notebook in NOTEBOOK_OF.items():
+        if name == prefix or name.startswith(f"{prefix}_"):
+            return notebook
+    return (manifest or {}).get("producer") or f"that writes '{name}'"

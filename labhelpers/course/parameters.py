@@ -1,0 +1,91 @@
+"""The parameters of notebooks: which a notebook declares, and what `-p NAME VALUE` means."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+from labhelpers.course import profiles
+from labhelpers.course.execution import _last_line
+from labhelpers.errors import NotebookError, ProfileError, close_matches
+
+# Every notebook declares these; they have options of their own, so that what is asked for is said in one place.
+_OWN_OPTION = {"profile": "--profile", "run_dir": "--output-dir"}
+
+
+def declared_parameters(notebook: Path) -> dict[str, object]:
+    """The names that a notebook's cell tagged ``parameters`` assigns, with their values where they are literals."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        sources = ["".join(c["source"]) for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
+        statements = ast.parse("\n".join(sources)).body
+    except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
+        raise NotebookError(f"{notebook} cannot be read as a notebook: {_last_line(error)}") from None
+    declared = {}
+    for statement in statements:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        for target in targets:
+            if isinstance(target, ast.Name):
+                try:
+                    declared[target.id] = ast.literal_eval(statement.value)
+                except ValueError:
+                    declared[target.id] = None
+    return declared
+
+
+def parse_value(name: str, text: str):
+    """The value of ``-p NAME VALUE``: a YAML scalar or list; text as it stands where the profile wants text."""
+    import yaml
+
+    if name in profiles.LOCATIONS and not text.startswith("data/") and Path(text).exists():
+        return str(Path(text).resolve())  # the kernel works in another folder
+    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", text):
+        return float(text)  # YAML 1.1 takes 5e-4 for text
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ProfileError(f"parameter {name!r}: {text!r} is no YAML value; put quotes around text") from None
+    if isinstance(value, dict):
+        raise ProfileError(f"parameter {name!r} must be a single value or a list, not {text!r}")
+    wants_text = name in profiles.LOCATIONS or name in ("dtype", "device", "rewards", "quantization")
+    if value is not None and not isinstance(value, (str, list)) and wants_text:
+        return text
+    return value if isinstance(value, (int, float, str, list, type(None))) else text  # a date is text here
+
+
+def check_parameters(notebooks: list[Path], profile: str, parameters: dict) -> dict[Path, dict]:
+    """What to inject into each notebook: those of ``parameters`` that it declares.
+
+    Raises :class:`ProfileError` before anything has run: for a name that no notebook declares, a value of the wrong
+    type or out of range, an unknown profile.
+    """
+    declared = {notebook: declared_parameters(notebook) for notebook in notebooks}
+    known = set().union(*declared.values()) - set(_OWN_OPTION)
+    for name in parameters:
+        if name in _OWN_OPTION:
+            raise ProfileError(f"parameter {name!r} has an option of its own: use {_OWN_OPTION[name]}")
+        if name not in known:
+            raise ProfileError(f"no notebook asked for declares parameter {name!r}: {close_matches(name, known)}")
+    fields = {name: value for name, value in parameters.items() if name in profiles.FIELDS}
+    profiles.load_profile(profile, **fields)
+    for name in parameters.keys() - fields.keys():
+        for default in (entry[name] for entry in declared.values() if name in entry):
+            _check_like(name, parameters[name], default)
+    return {
+        notebook: {name: value for name, value in parameters.items() if name in names}
+        for notebook, names in declared.items()
+    }
+
+
+def _check_like(name: str, value, default) -> None:
+    """A parameter of a notebook alone has the type of its default; None on either side says nothing."""
+    if value is None or default is None:
+        return
+    number = isinstance(default, (int, float)) and not isinstance(default, bool)
+    fits = isinstance(value, (int, float) if isinstance(default, float) else type(default))
+    if not fits or (number and isinstance(value, bool)):
+        raise ProfileError(f"parameter {name!r} must be like {default!r}, not {value!r}")
+    if name == "seed" and not 0 <= value < 2**32:
+        raise ProfileError(f"parameter 'seed' must be from 0 to {2**32 - 1}, not {value!r}")

@@ -1,0 +1,163 @@
+"""Storing the notebooks' outputs: what a reader sees before running anything, and what nbval compares with.
+
+Stored outputs must be the same on every machine, so they hold no path, no time, no address in memory, and nothing that
+a library said on stderr. Either all notebooks asked for are stored or none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from labhelpers.course.execution import own_kernel
+from labhelpers.course.notebooks import find_notebooks, notebooks_dir
+from labhelpers.errors import NotebookError
+from labhelpers.files import writable_folder
+
+# What Jupyter and its tools note about one execution, and what would differ in the next.
+_PASSING = ("execution", "papermill", "ExecuteTime", "collapsed", "scrolled", "widgets")
+_WIDGET = "application/vnd.jupyter.widget-view+json"  # refers to live state by a random number
+_FOREIGN = {
+    "an address in memory": re.compile(r"\bat 0x[0-9a-fA-F]{4,}"),
+    "a path of this machine": re.compile(r"(?<![\w.:/])/(home|Users|tmp|var/folders)/|\b[A-Z]:\\\w"),
+    "an address of this machine": re.compile(r"\blocalhost:\d|\b127\.0\.0\.1\b"),
+}
+
+
+def record_outputs(
+    names: Iterable[str | Path] = (),
+    *,
+    notebooks: str | Path | None = None,
+    run_dir: str | Path | None = None,
+    say: Callable[[str], None] = print,
+) -> list[Path]:
+    """Execute notebooks as they stand (the tiny profile) and store their outputs in them; the files written.
+
+    With ``names``, only those are stored, and the notebooks before the last of them are executed too for what they
+    hand over; with ``run_dir``, a folder of an earlier run, only those are executed and the rest is taken from there.
+
+    Raises :class:`NotebookError`, and leaves every file as it was, when a notebook fails or says something that
+    cannot be stored.
+    """
+    wanted = find_notebooks(names, notebooks)
+    paths = sorted(wanted)
+    if names and run_dir is None and (folder := notebooks_dir(notebooks)) in {path.parent for path in wanted}:
+        last = max(path.name for path in wanted)
+        paths = [path for path in find_notebooks((), folder) if path.name <= last]
+    texts = {}
+    with tempfile.TemporaryDirectory(prefix="labs-record-", ignore_cleanup_errors=True) as temporary:
+        folder = writable_folder(Path(run_dir or temporary))
+        with own_kernel(LABHELPERS_RUN_DIR=str(folder)):
+            for path in paths:
+                text = executed(path, folder)
+                if path in wanted:
+                    texts[path] = text
+                say(f"{path.stem:32} {'executed' if path in wanted else 'executed for what it hands over'}")
+    _replace_all(texts)
+    return list(texts)
+
+
+def executed(path: Path, run_dir: Path) -> str:
+    """The text of a notebook file after execution, with storable outputs only."""
+    import nbclient
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        record_timing=False,
+        store_widget_state=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    try:
+        client.execute()
+    except nbclient.exceptions.CellExecutionError as error:
+        raise NotebookError(f"notebook {path.stem} failed: {error.ename}: {error.evalue.strip()}") from None
+    except nbclient.exceptions.DeadKernelError:
+        raise NotebookError(f"notebook {path.stem} failed: its kernel died (out of memory?)") from None
+    machine = _places_of_this_machine(path, run_dir)
+    problems = []
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key not in _PASSING}
+        if cell.cell_type == "code":
+            cell.outputs = _tidy(cell.outputs)
+            problems += [f"cell {number} shows {problem}" for problem in _unstorable(cell.outputs, machine)]
+    if problems:
+        raise NotebookError(f"notebook {path.stem} cannot be stored: {'; '.join(problems)}")
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "labhelpers": {"recorded": code_hash(notebook)},
+    }
+    return nbformat.writes(notebook).rstrip("\n") + "\n"
+
+
+def code_hash(notebook) -> str:
+    """A sha256 of all code cells: stored outputs belong to this code and no other."""
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256("\n\0".join(code).encode("utf-8")).hexdigest()
+
+
+def _tidy(outputs: list) -> list:
+    """Outputs without live widgets' references, and consecutive pieces of one stream joined: how a stream is cut into
+    pieces depends on timing."""
+    tidy = []
+    for output in outputs:
+        if "data" in output:
+            output.data.pop(_WIDGET, None)
+        before = tidy[-1] if tidy else {}
+        if output.output_type == "stream" and before.get("name") == output.name:
+            before.text += output.text
+        else:
+            tidy.append(output)
+    return tidy
+
+
+def _unstorable(outputs: list, machine: list[str]) -> list[str]:
+    """What in a cell's outputs keeps it from being stored, in words."""
+    problems = []
+    for output in outputs:
+        if output.output_type == "stream" and output.name == "stderr":
+            problems.append(f"a message on stderr ({_short(output.text)})")
+        texts = [output.text] if output.output_type == "stream" else []
+        texts += [str(value) for kind, value in output.get("data", {}).items() if not kind.startswith("image/png")]
+        for text in texts:
+            for name, pattern in _FOREIGN.items():
+                if found := pattern.search(text):
+                    problems.append(f"{name} ({_short(text[found.start() :])})")
+            problems += [f"a path of this machine ({place})" for place in machine if place in text][:1]
+    return list(dict.fromkeys(problems))
+
+
+def _places_of_this_machine(path: Path, run_dir: Path) -> list[str]:
+    places = [run_dir, path.parent, path.parent.parent, Path.cwd(), Path(sys.prefix), Path.home()]
+    return sorted({str(place) for place in places if len(place.parts) > 1}, key=len, reverse=True)
+
+
+def _short(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line if len(line) <= 80 else line[:79] + "…"
+
+
+def _replace_all(texts: dict[Path, str]) -> None:
+    """Write every file beside its place first, so that a full disk is met before the first is replaced."""
+    drafts = {path: path.with_name(f".{path.stem}.{os.getpid()}.draft") for path in texts}
+    try:
+        for path, draft in drafts.items():
+            draft.write_text(texts[path], encoding="utf-8", newline="\n")
+        for path, draft in drafts.items():
+            os.replace(draft, path)
+    except OSError as error:
+        raise NotebookError(f"the notebooks cannot be written: {error}") from error
+    finally:
+        for draft in drafts.values():
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)

@@ -1,0 +1,116 @@
+"""Before and after: measures per prompt, and how sure one may be of their difference.
+
+Two policies answer the same prompts with the same random numbers, so what counts is the difference within each pair.
+Dialogues of one template resemble each other; drawing them one by one would pass them off as independent, so the
+bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007). The interval is that of *one* checkpoint on
+more dialogues like these; how much another training seed would change is a question for several trainings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from labhelpers.errors import DataError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval, the rows `n` and the clusters it rests on.
+
+    `by` is "cluster", or "row" where all rows are of one cluster and single rows had to be drawn: too narrow if they
+    resemble each other. Prints as "-0.35 [-0.41, -0.28]"; `f"{interval:.3f}"` sets the digits.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+    clusters: int
+    by: str = "cluster"
+
+    def __format__(self, spec: str) -> str:
+        spec = spec or ".2f"
+        return f"{self.estimate:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+    def __str__(self) -> str:
+        return format(self)
+
+    @property
+    def ci95(self) -> list[float]:
+        """[low, high], as results are recorded."""
+        return [self.low, self.high]
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the whole interval lies on one side of 0."""
+        return self.low > 0 or self.high < 0
+
+
+def bootstrap_mean(values: Sequence[float], clusters: Sequence, samples: int = 2000, seed: int = 0) -> Interval:
+    """The mean of `values` `[n]` with its 95 % percentile interval, resampling whole `clusters` `[n]`.
+
+    NaN rows are left out (`Interval.n` counts the others). Raises DataError for unequal lengths.
+    """
+    values = np.asarray(values, dtype=float)
+    sums, sizes, by = _cluster_sums(values[:, None], clusters)
+    return _interval(lambda weights: (weights @ sums)[:, 0] / (weights @ sizes), sums, sizes, by, samples, seed)
+
+
+def paired_bootstrap(
+    before: Sequence[float],
+    after: Sequence[float],
+    clusters: Sequence,
+    samples: int = 2000,
+    seed: int = 0,
+    statistic: str = "mean",
+) -> Interval:
+    """The change from `before` to `after` `[n]`, row by row the same prompt, with its 95 % percentile interval.
+
+    Whole `clusters` `[n]` (templates) are drawn with replacement, and the two values of a prompt stay together.
+    `statistic` "mean" is mean(after) - mean(before); "relative" is mean(after) / mean(before) - 1, the lab's
+    "improvement". Rows with a NaN on either side are left out. Raises DataError for unequal lengths.
+    """
+    before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    if before.shape != after.shape:
+        raise DataError(f"{len(before)} values before, but {len(after)} after; pairs need the same prompts in both.")
+    pairs = np.stack([before, after], axis=1)  # [n, 2]
+    sums, sizes, by = _cluster_sums(pairs, clusters)
+    if statistic == "mean":
+        change = lambda weights: (weights @ (sums[:, 1] - sums[:, 0])) / (weights @ sizes)  # noqa: E731
+    elif statistic == "relative":
+        change = lambda weights: (weights @ sums[:, 1]) / (weights @ sums[:, 0]) - 1  # noqa: E731
+    else:
+        raise DataError(f"statistic={statistic!r} is unknown; choose 'mean' or 'relative'.")
+    return _interval(change, sums, sizes, by, samples, seed)
+
+
+def _cluster_sums(values: np.ndarray, clusters: Sequence) -> tuple[np.ndarray, np.ndarray, str]:
+    """Sums `[C, columns]` and sizes `[C]` of the clusters of `values` `[n, columns]`, and what a cluster is."""
+    if len(values) != len(clusters):
+        raise DataError(f"{len(values)} values, but {len(clusters)} cluster names; one per value is needed.")
+    kept = ~np.isnan(values).any(axis=1)
+    values = values[kept]
+    names, codes = np.unique(np.asarray(clusters, dtype=object)[kept].astype(str), return_inverse=True)
+    by = "cluster"
+    if len(names) == 1:  # nothing to draw from but the rows themselves
+        codes, by = np.arange(len(values)), "row"
+    n_clusters = int(codes.max()) + 1 if len(codes) else 0
+    sums = np.stack([np.bincount(codes, column, n_clusters) for column in values.T], axis=1)
+    return sums, np.bincount(codes, minlength=n_clusters).astype(float), by
+
+
+def _interval(statistic, sums: np.ndarray, sizes: np.ndarray, by: str, samples: int, seed: int) -> Interval:
+    n_clusters = len(sizes)
+    if not n_clusters:
+        return Interval(np.nan, np.nan, np.nan, 0, 0)
+    # How often each cluster was drawn, [samples, C]: all samples are then one matrix product instead of a loop.
+    drawn = np.random.default_rng(seed).integers(n_clusters, size=(samples, n_clusters))
+    cells = drawn + n_clusters * np.arange(samples)[:, None]
+    weights = np.bincount(cells.ravel(), minlength=samples * n_clusters).reshape(samples, n_clusters).astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):  # "relative" to a sample whose mean before is 0
+        estimate = float(statistic(np.ones((1, n_clusters)))[0])
+        low, high = np.percentile(statistic(weights), [2.5, 97.5])
+    return Interval(estimate, float(low), float(high), int(sizes.sum()), 1 if by == "row" else n_clusters, by)

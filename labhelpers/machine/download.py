@@ -1,0 +1,97 @@
+"""`labs download`: everything that a profile names on the Hub, into the local cache, before a run needs it.
+
+Files that are there stay, a file that was cut off goes on where it stopped; only safetensors, configurations,
+tokenizers and tables are fetched (`labhelpers.sources.hub.PATTERNS`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from labhelpers.course.profiles import LOCATIONS, MODEL_LOCATIONS, Profile
+from labhelpers.errors import LabError, ModelError
+from labhelpers.sources.hub import hub_files, hub_folder, hub_id
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One repository of the Hub that a profile names: where, "model" or "dataset", and in which of its fields."""
+
+    location: str
+    kind: str
+    fields: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.location} ({', '.join(self.fields)})"
+
+
+def wanted(settings: Profile) -> list[Wanted]:
+    """The Hub's repositories that a profile names, each once, in the order of its fields."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for field in LOCATIONS:
+        location = getattr(settings, field)
+        if location and hub_id(location):
+            kind = "model" if field in MODEL_LOCATIONS else "dataset"
+            found.setdefault((location, kind), []).append(field)
+    return [Wanted(location, kind, tuple(fields)) for (location, kind), fields in found.items()]
+
+
+def download(settings: Profile, dry_run: bool = False, say: Callable[[str], None] = print) -> int:
+    """Fetches what the cache lacks and says so, repository by repository; the number of bytes that had to be fetched.
+
+    `dry_run` only lists. Raises LabError for a repository that cannot be had or holds nothing usable, and when the
+    disk has not room enough; what was fetched by then stays.
+    """
+    repositories = wanted(settings)
+    if not repositories:
+        say(f"the {settings.name} profile names nothing on the Hub: there is nothing to download")
+        return 0
+    missing = {}
+    for repository in repositories:
+        files = hub_files(repository.location, repository.kind)
+        names = [file.filename for file in files]
+        if repository.kind == "model" and not any(name.endswith(".safetensors") for name in names):
+            raise ModelError(
+                f"{repository} has no safetensors, and pickled weights are not loaded (they can run code): name "
+                "another model, or a revision that has them (owner/name@refs/pr/1)"
+            )
+        total = sum(file.file_size or 0 for file in files)
+        missing[repository] = sum(file.file_size or 0 for file in files if not file.is_cached)
+        state = "all in the cache" if not missing[repository] else f"{megabytes(missing[repository])} to fetch"
+        say(f"{repository}: {len(files)} files, {megabytes(total)}, {state}")
+    needed = sum(missing.values())
+    if dry_run:
+        say(f"to fetch in all: {megabytes(needed)}")
+        return needed
+    room = shutil.disk_usage(existing(cache_folder())).free
+    if room < needed:
+        raise LabError(
+            f"the cache {cache_folder()} needs {megabytes(needed)} more, but its disk has {megabytes(room)}: free some "
+            "space, or set HF_HOME to a folder on another disk"
+        )
+    for repository, size in missing.items():
+        if size:
+            say(f"fetching {repository}")
+            hub_folder(repository.location, repository.kind)
+    say(f"everything is in {cache_folder()}")
+    return needed
+
+
+def cache_folder() -> Path:
+    """The folder of the Hub's cache (HF_HOME and HF_HUB_CACHE decide)."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def megabytes(size: int) -> str:
+    """A size as people read it: 990.3 MB."""
+    return f"{size / 1e6:,.1f} MB"
+
+
+def existing(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that is there."""
+    return next(place for place in (folder, *folder.parents) if place.exists())

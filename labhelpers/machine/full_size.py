@@ -1,0 +1,302 @@
+"""`labs doctor --profile full`: what a full-size PPO step will take here, in memory and in time, and what is missing.
+
+Both are estimated from the model's shape, counted without loading it, and from one second of matrix products on this
+machine. docs/full_size.md has the formulas in words; they are meant to tell minutes from hours and 4 GB from 40.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PretrainedConfig, T5Config
+
+from labhelpers.course.profiles import Profile
+from labhelpers.errors import DataError
+from labhelpers.machine.doctor import Finding
+from labhelpers.machine.download import cache_folder, existing, megabytes, wanted
+from labhelpers.policy.fast.passes import feed_forward_width, passes
+from labhelpers.sources.devices import resolve_device, resolve_dtype
+from labhelpers.sources.dialogues import TEST_SHARE, load_dialogues
+from labhelpers.sources.hub import cached_folder, hub_id
+
+# The published models' shapes, for an estimate before anything is downloaded.
+_FLAN_T5 = {
+    "vocab_size": 32128, "d_kv": 64, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False,
+    "decoder_start_token_id": 0,
+}  # fmt: skip
+_PUBLISHED = {
+    "google/flan-t5-small": {"d_model": 512, "d_ff": 1024, "num_layers": 8, "num_heads": 6},
+    "google/flan-t5-base": {"d_model": 768, "d_ff": 2048, "num_layers": 12, "num_heads": 12},
+    "google/flan-t5-large": {"d_model": 1024, "d_ff": 2816, "num_layers": 24, "num_heads": 16},
+    "google/flan-t5-xl": {"d_model": 2048, "d_ff": 5120, "num_layers": 24, "num_heads": 32},
+}
+# What the original lab prints, for FLAN-T5-base with LoRA of rank 32 and for DialogSum's train split.
+LABS_PARAMETERS = "3,539,713 of 251,117,569"
+LABS_ROWS = "12,460 dialogues, 10,022 kept, 8,017 and 2,005 in its parts"
+_ROBERTA_BASE = 124_647_170  # parameters, with a head of two classes
+_CHARS_PER_TOKEN = 3.5  # of English dialogue, on the low side
+_INSTRUCTION_TOKENS = 15
+_RUNTIME = {"cpu": 0.75e9, "cuda": 0.6e9, "mps": 0.6e9}  # the libraries themselves, or the GPU's context
+_LAYER_SECONDS = 5e-4  # what calling one decoder layer for one token costs, however small the matrices
+_RESULTS_DISK = 1e9  # a run's adapters, checkpoints, figures and executed notebooks
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a language model: parameters in all, those that work on each query token (`reading`) and on each
+    response token (`writing`), those of the LoRA adapter, and the widths that its activations have."""
+
+    parameters: int
+    reading: int
+    writing: int
+    adapter: int
+    layers: tuple[int, int]  # encoder (0 for a decoder-only model), decoder
+    width: int
+    attention_width: int
+    feed_forward: int
+    vocabulary: int
+
+    @property
+    def encoder_decoder(self) -> bool:
+        return self.layers[0] > 0
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Floating-point operations per second: of large matrices, and of a batch of single tokens (generation)."""
+
+    large: float
+    tokens: float
+
+
+def examine_full(settings: Profile) -> list[Finding]:
+    """The findings beyond `doctor.examine`: device, precision, cache, disk, memory, seconds per PPO step, and the
+    original lab's exact numbers beside those that come out here."""
+    device = resolve_device(settings.device)
+    findings = [Finding("device", _device_name(device), True), *_in_cache(settings), *_rows(settings)]
+    config = policy_config(settings.policy_model)
+    missing = _download_size(settings)
+    free = shutil.disk_usage(existing(cache_folder())).free
+    needed = missing + _RESULTS_DISK
+    findings.append(
+        Finding("free disk for it", f"{megabytes(free)} ({megabytes(needed)} needed with downloads)", free >= needed)
+    )
+    if config is None:
+        return [*findings, Finding("PPO step", f"no estimate before {settings.policy_model} is here", True)]
+    dtype = resolve_dtype(settings.dtype)
+    as_stored = " (as the checkpoint is stored)" if dtype == "auto" else ""
+    dtype = (config.dtype or torch.float32) if dtype == "auto" else dtype
+    what = f"{str(dtype).removeprefix('torch.')}{as_stored}; value head and losses in float32"
+    findings.append(Finding("precision", what, True))
+    shape = shape_of(config, settings.lora_r)
+    head = shape.width + 1
+    findings.append(
+        Finding(
+            "trained parameters",
+            f"{shape.adapter + head:,} of {shape.parameters + shape.adapter + head:,}; in the lab {LABS_PARAMETERS}",
+            True,
+        )
+    )
+    memory = step_memory(shape, settings, dtype, device)
+    notebook = memory + 3 * shape.parameters * dtype.itemsize + _ROBERTA_BASE * dtype.itemsize
+    free = free_memory(device)
+    findings.append(
+        Finding(
+            "memory for PPO",
+            f"about {memory / 1e9:.1f} GB by labhelpers.train_ppo, {notebook / 1e9:.1f} GB in notebook 04, which keeps "
+            f"more models at a time; free: {free / 1e9:.1f} GB",
+            free >= notebook,
+        )
+    )
+    seconds = step_seconds(shape, settings, measure_speed(device, dtype, settings.batch_size))
+    findings.append(
+        Finding(
+            "PPO step",
+            f"about {seconds:.0f} s if all {settings.batch_size} responses have {settings.max_new_tokens} tokens; "
+            f"{settings.ppo_steps} steps a policy (an estimate: within a factor of two)",
+            True,
+        )
+    )
+    return findings
+
+
+def policy_config(location: str) -> PretrainedConfig | None:
+    """The config of a policy that is here, in the cache or published in a known shape; None for any other."""
+    identity = hub_id(location)
+    folder = cached_folder(location) if identity else location
+    if folder and (Path(folder) / "config.json").is_file():
+        return AutoConfig.from_pretrained(folder)
+    shape = _PUBLISHED.get(identity[0]) if identity else None
+    return T5Config(**_FLAN_T5, **shape) if shape else None
+
+
+def shape_of(config: PretrainedConfig, lora_r: int) -> Shape:
+    """Counts a model on the meta device, where it takes no memory."""
+    encoder_decoder = config.is_encoder_decoder
+    with torch.device("meta"):
+        model = (AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM).from_config(config)
+    head = model.get_output_embeddings().weight
+    tied = head is model.get_input_embeddings().weight
+    # FLAN-T5 has an output layer of its own, whatever transformers 5 makes of its config.
+    untied = encoder_decoder and config.model_type == "t5" and config.is_gated_act
+    parameters = sum(p.numel() for p in model.parameters()) + (head.numel() if tied and untied else 0)
+    embedded = {id(model.get_input_embeddings().weight)}
+
+    def weights(part) -> int:
+        return sum(p.numel() for p in part.parameters() if id(p) not in embedded)
+
+    decoder = weights(model.get_decoder())
+    width = head.shape[1]
+    heads = getattr(config, "num_heads", None) or config.num_attention_heads
+    attention_width = heads * (getattr(config, "d_kv", None) or getattr(config, "head_dim", None) or width // heads)
+    decoder_layers = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
+    encoder_layers = config.num_layers if encoder_decoder else 0
+    attentions = encoder_layers + (2 if encoder_decoder else 1) * decoder_layers
+    return Shape(
+        parameters=parameters,
+        reading=weights(model.get_encoder()) if encoder_decoder else decoder,
+        writing=decoder + head.numel(),
+        adapter=attentions * 2 * lora_r * (width + attention_width),
+        layers=(encoder_layers, decoder_layers),
+        width=width,
+        attention_width=attention_width,
+        feed_forward=feed_forward_width(config),
+        vocabulary=head.shape[0],
+    )
+
+
+def step_memory(shape: Shape, settings: Profile, dtype: torch.dtype, device: str = "cpu") -> float:
+    """The most bytes that a process of `train_ppo` holds: models, adapter, and the larger of two phases, writing
+    (rollouts, and the larger batches of the evaluation) and the update."""
+    size = dtype.itemsize
+    query, response = _tokens(settings)
+    models = shape.parameters * size + _ROBERTA_BASE * size
+    adapter = shape.adapter * 4 * 4  # float32 weights, gradients and Adam's two moments
+    # Generation: keys and values of every layer, with the room they grow into, and logits with their copies.
+    written = max(settings.batch_size, settings.eval_batch_size)
+    cached = (response + 64 + query) * written
+    generation = cached * 2 * shape.attention_width * shape.layers[1] * size
+    generation += written * shape.vocabulary * 4 * 6
+    # The update: what backward needs of every layer and token of one pass (frozen weights keep little).
+    lengths = torch.full((min(settings.mini_batch_size, settings.batch_size),), round(query + response))
+    widest = 2 * shape.feed_forward * size
+    rows = max(map(len, passes(lengths, widest, torch.device(device), caches=1)))
+    own = 3 * shape.width + 4 * shape.attention_width + 6 * shape.feed_forward
+    if shape.encoder_decoder:
+        reading = shape.layers[0] * own + shape.layers[1] * 2 * shape.attention_width
+        writing = shape.layers[1] * (own + 2 * shape.width + 2 * shape.attention_width)
+        floats = query * reading + response * writing
+    else:
+        floats = (query + response) * shape.layers[1] * own
+    update = rows * floats * size + 256 * shape.vocabulary * 4 * 3
+    return _RUNTIME.get(device, _RUNTIME["cuda"]) + models + adapter + max(generation, update)
+
+
+def step_seconds(shape: Shape, settings: Profile, speed: Speed) -> float:
+    """Seconds of one PPO step in which every response takes `max_new_tokens`: 2 operations a parameter and token
+    forward, as many again backward (the weights are frozen: no gradient for them)."""
+    query, response = _tokens(settings)
+    batch = settings.batch_size
+    forward = 2.0 * batch * (query * shape.reading + response * shape.writing)
+    calls = response * shape.layers[1] * _LAYER_SECONDS
+    generation = 2.0 * batch * (query * shape.reading / speed.large + response * shape.writing / speed.tokens) + calls
+    score = 2.0 * batch * response * 85e6 / speed.large  # RoBERTa-base's layers
+    old_and_reference = 2 * forward / speed.large
+    update = settings.ppo_epochs * 2 * forward / speed.large
+    return generation + score + old_and_reference + update
+
+
+def measure_speed(device: str, dtype: torch.dtype, batch_size: int, seconds: float = 1.0) -> Speed:
+    """Times matrix products for about a second: large ones, and a batch of tokens by weights that no cache holds."""
+    large = torch.randn(512, 1024, device=device).to(dtype), torch.randn(1024, 4096, device=device).to(dtype)
+    tokens = torch.randn(batch_size, 2048, device=device).to(dtype)
+    weights = [torch.randn(2048, 4096, device=device).to(dtype) for _ in range(8)]
+
+    def rate(work, operations: int) -> float:
+        work()
+        _wait(device)
+        began, rounds = time.perf_counter(), 0
+        while (elapsed := time.perf_counter() - began) < seconds / 2:
+            work()
+            _wait(device)
+            rounds += 1
+        return rounds * operations / elapsed
+
+    return Speed(
+        large=rate(lambda: large[0] @ large[1], 2 * 512 * 1024 * 4096),
+        tokens=rate(lambda: [tokens @ weight for weight in weights], 2 * batch_size * 2048 * 4096 * len(weights)),
+    )
+
+
+def free_memory(device: str) -> int:
+    """Free bytes: the GPU's own, or the machine's."""
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(device)[0]
+    import psutil
+
+    return psutil.virtual_memory().available
+
+
+def _tokens(settings: Profile) -> tuple[float, int]:
+    """Tokens of the longest query and of the longest response."""
+    return settings.max_chars / _CHARS_PER_TOKEN + _INSTRUCTION_TOKENS, settings.max_new_tokens
+
+
+def _in_cache(settings: Profile) -> list[Finding]:
+    findings = []
+    for repository in wanted(settings):
+        folder = cached_folder(repository.location, repository.kind)
+        found = "in the cache" if folder else "not in the cache: `labs download --profile full` fetches it"
+        findings.append(Finding(str(repository), found, folder is not None))
+    return findings
+
+
+def _rows(settings: Profile) -> list[Finding]:
+    """How many dialogues there are, counted as the lab counts them; nothing before they are here."""
+    if hub_id(settings.dialogues) and not cached_folder(settings.dialogues, "dataset"):
+        return []
+    try:
+        rows = len(load_dialogues(settings.dialogues, "train"))
+        limits = {"min_chars": settings.min_chars, "max_chars": settings.max_chars}
+        kept = len(load_dialogues(settings.dialogues, "train", **limits))
+    except DataError as error:
+        return [Finding("dialogues", str(error), False)]
+    held_out = math.ceil(TEST_SHARE * kept)
+    found = f"{rows:,} dialogues, {kept:,} kept, {kept - held_out:,} and {held_out:,} in its parts"
+    return [Finding("dialogues", f"{found}; in the lab {LABS_ROWS}", True)]
+
+
+def _download_size(settings: Profile) -> float:
+    """What is still to be fetched, by the published sizes: float32 weights; an unknown model counts as FLAN-T5-base."""
+    size = 0.0
+    for repository in wanted(settings):
+        if cached_folder(repository.location, repository.kind):
+            continue
+        config = policy_config(repository.location) if "policy_model" in repository.fields else None
+        if repository.kind == "dataset":
+            size += 20e6
+        elif config is not None:
+            size += 4 * shape_of(config, 1).parameters
+        else:
+            size += 4 * _ROBERTA_BASE
+    return size
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        count = torch.cuda.device_count()
+        memory = torch.cuda.get_device_properties(0).total_memory
+        return f"{count} x {torch.cuda.get_device_name(0)}, {memory / 1e9:.0f} GB each"
+    return "Apple's GPU (MPS)" if device == "mps" else f"CPU, {torch.get_num_threads()} threads; no GPU was found"
+
+
+def _wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    elif device == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,342 @@
+"""The plumbing of notebook 07: trl's trainers on this project's policies, and what is measured of every method alike.
+
+trl's `DPOTrainer` and `GRPOTrainer` (1.16) train a peft model in place, so a `Policy` can be handed to them. Three
+things are arranged around them, so that a run repeats to the last digit that is printed, on any machine:
+
+- their "fused" output layer takes log-probabilities in float32 whatever the model's precision; `exact_head` takes them
+  in the model's own,
+- GRPO's rewards become float32; they are turned back before group means are taken of them,
+- GRPO's rollouts come from the counter-based sampler (`rollouts_for`, through trl's own hook `rollout_func`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import tempfile
+import threading
+import time
+import types
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+import torch
+from datasets import Dataset
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from labhelpers.errors import ModelError, TrainingError
+from labhelpers.policy.model import Policy
+from labhelpers.policy.rollout import Rollout, generate, generate_batches, pad_queries
+from labhelpers.sources.quiet import quiet
+
+
+def decoder_location(location: str | None) -> str:
+    """The decoder-only model that a profile names. Raises ModelError where it names none (the full profile)."""
+    if not location:
+        raise ModelError(
+            "this notebook needs a decoder-only model that can already summarise, and the profile names none: give "
+            "the parameter decoder_model (a folder or a Hub id), or use the tiny profile."
+        )
+    return location
+
+
+# -- trl's trainers ----------------------------------------------------------------------------------------------
+
+
+def plain_options(policy: Policy, seed: int) -> dict[str, Any]:
+    """What every configuration of trl gets here: nothing printed, reported or saved, the model's own precision, AdamW
+    without weight decay, a learning rate that falls linearly to 0."""
+    return {
+        "output_dir": "unused",
+        "seed": seed,
+        "data_seed": seed,
+        "use_cpu": policy.device.type == "cpu",
+        "bf16": False,  # trl's default is True
+        "gradient_checkpointing": False,
+        "optim": "adamw_torch",
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "lr_scheduler_type": "linear",
+        "warmup_steps": 0,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
+
+
+def make_trainer(trainer_class: type, policy: Policy, config: Any, **arguments: Any):
+    """trl's trainer for `policy`, silent, with its reference (the adapter as it is now) and in exact arithmetic.
+
+    The trainer copies the adapter under the name "ref" and trains the original; `policy` is what was trained.
+    """
+    with tempfile.TemporaryDirectory(prefix="labhelpers-trl-") as folder, _silent():
+        config.output_dir = folder
+        trainer = trainer_class(model=policy.model, args=config, **arguments)
+    for printer in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(printer)
+    exact_head(policy.base)
+    if hasattr(trainer, "_calculate_rewards"):
+        trainer._calculate_rewards = _in_float64(trainer._calculate_rewards)
+    return trainer
+
+
+def train_with_trl(trainer_class: type, policy: Policy, config: Any, **arguments: Any):
+    """Trains `policy` in place with one of trl's trainers and returns the trainer (its log, its last batch).
+
+    Raises TrainingError when a loss was not finite.
+    """
+    trainer = make_trainer(trainer_class, policy, config, **arguments)
+    with tempfile.TemporaryDirectory(prefix="labhelpers-trl-") as folder, _silent():
+        trainer.args.output_dir = folder
+        trainer.train()
+    policy.eval()
+    losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    if not all(abs(loss) < float("inf") for loss in losses):  # false for NaN too
+        raise TrainingError(f"{trainer_class.__name__}: the loss is no longer finite; use a lower learning_rate.")
+    return trainer
+
+
+def rollouts_for(policy: Policy, max_new_tokens: int, seed: int = 0) -> Callable[[list[str], Any], dict[str, list]]:
+    """trl's `rollout_func` that samples with counters: the draw depends on seed, step, row and position alone."""
+
+    def rollout(prompts: list[str], trainer) -> dict[str, list]:
+        training = policy.model.training
+        policy.eval()
+        sampled = generate(
+            policy, trainer.processing_class, prompts, max_new_tokens,
+            seed=seed, step=int(trainer.state.global_step), use_value_head=False,
+        )  # fmt: skip
+        policy.model.train(training)
+        return {
+            "prompt_ids": _lists(sampled.queries, sampled.query_mask),
+            "completion_ids": _lists(sampled.responses, sampled.mask),
+            "logprobs": _lists(sampled.logprobs, sampled.mask),
+        }
+
+    return rollout
+
+
+def last_group_batch(trainer) -> tuple[Tensor, Tensor]:
+    """(rewards, advantages), each `[P, G]`, of the last rollout that a `GRPOTrainer` made, as it logged them."""
+    groups = (-1, trainer.num_generations)
+    (rewards,) = trainer._logs["rewards"].values()
+    advantages = trainer._logs["advantages"]
+    return tuple(torch.tensor(list(x), dtype=torch.float64).reshape(groups) for x in (rewards, advantages))
+
+
+def trl_dpo_loss(trainer, pairs: Dataset) -> float:
+    """The loss that trl's `DPOTrainer` computes for `pairs` as one batch with its policy as it is now, to compare one's
+    own with."""
+    with _silent():
+        rows = trainer._prepare_dataset(pairs, trainer.processing_class, trainer.args, "eval")
+    batch = trainer.data_collator([rows[i] for i in range(len(rows))])
+    trainer.model.eval()
+    with torch.no_grad(), _silent():
+        return float(trainer.compute_loss(trainer.model, trainer._prepare_inputs(batch)))
+
+
+def exact_head(model: PreTrainedModel) -> None:
+    """Makes trl's fused output layer compute in the model's own precision, by the plain formulas.
+
+    trl calls `model(..., labels=…, fused_lm_head=True)` and wants log-probabilities `[B, T-1]` (0 where the label is
+    -100) with entropy, mean logit and whether the token was the likeliest, which it only logs.
+    """
+    fused = model.forward
+
+    @functools.wraps(type(model).forward)
+    def forward(self, *args: Any, fused_lm_head: bool = False, labels: Tensor | None = None, **kwargs: Any) -> Any:
+        if not fused_lm_head:
+            return fused(*args, labels=labels, **kwargs) if labels is not None else fused(*args, **kwargs)
+        kwargs["use_cache"] = False
+        hidden = self.get_decoder()(*args, **kwargs).last_hidden_state[:, :-1]  # [B, T-1, d]
+        targets = labels[:, 1:]
+        keep = targets != -100
+        logits = self.get_output_embeddings()(hidden[keep])  # [N, V]
+        every = (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
+        chosen = every.gather(-1, targets[keep][:, None]).squeeze(-1)
+        with torch.no_grad():
+            extras = {
+                "entropy": -(every.exp() * every).sum(-1),
+                "mean_logits": logits.to(every).mean(-1),
+                "is_top1": logits.argmax(-1) == targets[keep],
+            }
+        scattered = {name: _scatter(x, keep) for name, x in ({"log_probs": chosen} | extras).items()}
+        loss = -chosen.sum() / keep.sum().clamp(min=1)
+        return types.SimpleNamespace(loss=loss, label_mask=keep, aux_loss=None, log_sum_sq_probs=None, **scattered)
+
+    model.forward = types.MethodType(forward, model)
+
+
+def _scatter(x: Tensor, keep: Tensor) -> Tensor:
+    return x.new_zeros(keep.shape).masked_scatter(keep, x)
+
+
+def _in_float64(calculate: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @functools.wraps(calculate)
+    def calculated(*args: Any, **kwargs: Any) -> Tensor:
+        return calculate(*args, **kwargs).double()
+
+    return calculated
+
+
+def _lists(values: Tensor, mask: Tensor) -> list[list]:
+    return [row[keep.bool()].tolist() for row, keep in zip(values, mask, strict=True)]
+
+
+@contextlib.contextmanager
+def _silent():
+    """`quiet`, and no bars of datasets and no warnings either: what trl says of its defaults is not for learners."""
+    bars = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        with quiet(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if not bars:
+            datasets.enable_progress_bars()
+
+
+# -- what is measured ---------------------------------------------------------------------------------------------
+
+
+def sequence_logprobs(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    batch_size: int = 64,
+) -> tuple[Tensor, Tensor]:
+    """log π(response | prompt) under the policy and under its reference, each `[B]`, end-of-sequence included."""
+    parts = []
+    for first in range(0, len(prompts), batch_size):
+        rows = slice(first, first + batch_size)
+        queries, query_mask = pad_queries(list(prompts[rows]), tokenizer, policy.padding_side, policy.device)
+        answers = [ids + [tokenizer.eos_token_id] for ids in tokenizer(list(responses[rows])).input_ids]
+        tokens, mask = pad_queries(answers, tokenizer, "right", policy.device)
+        with torch.no_grad():
+            new = policy(queries, query_mask, tokens, mask)[0].sum(-1)
+            with policy.reference():
+                old = policy(queries, query_mask, tokens, mask)[0].sum(-1)
+        parts.append((new, old))
+    new, old = zip(*parts, strict=True)
+    return torch.cat(new), torch.cat(old)
+
+
+@dataclass
+class Samples:
+    """One sampled response per query: `texts` in the queries' order, and the rollouts with the rows that they hold."""
+
+    texts: list[str]
+    parts: list[tuple[list[int], Rollout]]
+
+
+def sample(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    queries: Sequence[str],
+    max_new_tokens: int,
+    batch_size: int = 64,
+    seed: int = 0,
+    step: int = 0,
+) -> Samples:
+    """Samples one response per query. Row i draws the same random numbers for every policy, however batches are cut."""
+    texts = [""] * len(queries)
+    parts = list(generate_batches(policy, tokenizer, queries, max_new_tokens, batch_size, seed=seed, step=step))
+    for rows, part in parts:
+        for i, text in zip(rows, part.texts, strict=True):
+            texts[i] = text
+    return Samples(texts, parts)
+
+
+@torch.no_grad()
+def log_ratios(policy: Policy, samples: Samples) -> Tensor:
+    """log π − log π_ref of every response `[B]`, in float64; for the policy's own samples its mean estimates the KL.
+
+    Both come from passes of the same kind: in half precision a token-by-token pass would not agree with them.
+    """
+    ratios = torch.zeros(len(samples.texts), dtype=torch.float64)
+    for rows, part in samples.parts:
+        arguments = (part.queries, part.query_mask, part.responses, part.mask)
+        new = policy(*arguments)[0]
+        with policy.reference():
+            old = policy(*arguments)[0]
+        ratios[torch.tensor(rows)] = (new - old).sum(-1).double().cpu()
+    return ratios
+
+
+class CountedReward:
+    """A reward, cut to ± `clip` if that is given, that counts how many responses it was asked about (`count`)."""
+
+    def __init__(self, reward, clip: float | None = None):
+        self.reward, self.clip, self.count = reward, clip, 0
+
+    def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Tensor:
+        self.count += len(responses)
+        scores = self.reward.score(prompts, responses)
+        return scores if self.clip is None else scores.clamp(-self.clip, self.clip)
+
+
+class Meter:
+    """What happens inside `with Meter(reward) as meter:` costs: `seconds`, `megabytes` at the peak above the start, and
+    `scored`, the responses that the reward was asked about.
+
+    On a GPU the memory is torch's own count there; on a CPU it is the process's, looked at every few milliseconds,
+    which is a coarse measure: what an earlier cell left free is used again unseen.
+    """
+
+    def __init__(self, reward: CountedReward | None = None):
+        self.reward = reward
+        self.seconds = self.megabytes = 0.0
+        self.scored = 0
+
+    def __enter__(self) -> Meter:
+        self._scored = self.reward.count if self.reward is not None else 0
+        self._memory = _GPUMemory() if torch.cuda.is_available() else _ProcessMemory()
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.perf_counter() - self._started
+        self.megabytes = self._memory.peak()
+        self.scored = (self.reward.count if self.reward is not None else 0) - self._scored
+
+
+class _GPUMemory:
+    def __init__(self) -> None:
+        torch.cuda.reset_peak_memory_stats()
+        self.start = torch.cuda.memory_allocated()
+
+    def peak(self) -> float:
+        return (torch.cuda.max_memory_allocated() - self.start) / 2**20
+
+
+class _ProcessMemory:
+    def __init__(self) -> None:
+        import psutil
+
+        with contextlib.suppress(OSError, AttributeError):
+            # glibc only: hands freed memory back, so that it is seen when it is taken again
+            ctypes.CDLL(None).malloc_trim(0)
+        self.process = psutil.Process()
+        self.start = self.highest = self.process.memory_info().rss
+        self.over = threading.Event()
+        self.watcher = threading.Thread(target=self._watch, daemon=True)
+        self.watcher.start()
+
+    def _watch(self) -> None:
+        while not self.over.wait(0.005):
+            self.highest = max(self.highest, self.process.memory_info().rss)
+
+    def peak(self) -> float:
+        self.over.set()
+        self.watcher.join()
+        return (max(self.highest, self.process.memory_info().rss) - self.start) / 2**20

@@ -1,0 +1,15 @@
+"""The course's figures, in one style."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "style": ["show", "use_style"],
+        "training": ["LiveCurves", "run_curves", "token_view", "training_curves"],
+        "before_after": ["intervals", "paired_differences", "policies", "repetitions", "score_distributions"],
+        "frontier": ["costs", "reward_against_kl"],
+        "reward": ["calibration", "learning_curve", "margin_histograms", "ranking_to_pairs"],
+        "course_map": ["pipeline"],
+    },
+)

@@ -1,0 +1,138 @@
+"""Figures of policies compared: distributions, paired differences, intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from labhelpers.evaluation.intervals import Interval
+from labhelpers.plots.style import AFTER, BEFORE, BLUE, GREEN, GREY, INK, NAMES, ORANGE, PURPLE, SKY, VERMILION, styled
+
+
+@styled
+def score_distributions(
+    before: Sequence[float], after: Sequence[float], label: str = "P(hate)", title: str = "Toxicity before and after"
+) -> Figure:
+    """Two histograms over the same bins, one above the other, each with its mean as a line; NaN left out.
+
+    Stacked rather than overlaid: where one distribution hides the other there is nothing to compare.
+    """
+    both = [np.asarray(v, dtype=float) for v in (before, after)]
+    both = [v[~np.isnan(v)] for v in both]
+    bins = np.histogram_bin_edges(np.concatenate(both), bins=25)
+    fig = Figure(figsize=(6.2, 4.0))
+    axes = fig.subplots(2, 1, sharex=True, sharey=True)
+    for ax, values, name, colour in zip(axes, both, ("before", "after"), (BEFORE, AFTER), strict=True):
+        ax.hist(values, bins=bins, color=colour, alpha=0.85, edgecolor="white", linewidth=0.6)
+        ax.axvline(values.mean(), color=INK, linewidth=1.4, linestyle=(0, (4, 2)))
+        text = f"{name}: mean {values.mean():.3f}, n = {len(values)}"
+        ax.set_title(text, fontsize=10, weight="normal")
+        ax.set_ylabel("summaries")
+        ax.grid(axis="x", visible=False)
+    axes[1].set_xlabel(f"{label}   (dashed: mean)")
+    fig.suptitle(title, x=0.01, ha="left", weight="bold")
+    return fig
+
+
+@styled
+def paired_differences(
+    differences: Sequence[float],
+    interval: Interval,
+    label: str = "difference in P(hate), after − before",
+    title: str = "What changed, prompt by prompt",
+) -> Figure:
+    """Every prompt's difference, sorted, beside the mean with its 95 % interval; NaN left out.
+
+    The left panel shows how many prompts improved, stayed and got worse; the right one what that says on average.
+    """
+    values = np.asarray(differences, dtype=float)
+    values = np.sort(values[~np.isnan(values)])
+    fig = Figure(figsize=(7.2, 3.4))
+    left, right = fig.subplots(1, 2, sharey=True, width_ratios=[3.4, 1])
+    place = np.arange(1, len(values) + 1)
+    left.fill_between(place, values, 0, step="mid", color=SKY, alpha=0.5, linewidth=0)
+    left.plot(place, values, color=BLUE, linewidth=1.4, drawstyle="steps-mid")
+    left.axhline(0, color=INK, linewidth=1)
+    left.set(title=title, xlabel=f"prompts, sorted by difference (n = {len(values)})", ylabel=label)
+    left.margins(x=0.01)
+    right.axhline(0, color=INK, linewidth=1)
+    errors = [[interval.estimate - interval.low], [interval.high - interval.estimate]]
+    right.errorbar([0], [interval.estimate], yerr=errors, fmt="o", color=BLUE, capsize=6, markersize=7)
+    mean, rest = format(interval, "+.2f").replace("-", "−").split(" ", 1)
+    right.set(title="Mean, 95 % CI", xlabel=f"{mean}\n{rest}", xlim=(-1, 1), xticks=[])
+    return fig
+
+
+@styled
+def intervals(table: pd.DataFrame, title: str = "After − before, 95 % confidence intervals") -> Figure:
+    """A forest plot of `comparison.compare`: a row per measure, a dot and its interval, 0 marked.
+
+    The colour says whether less or more is better and which came out: blue better, vermilion worse, grey undecided.
+    """
+    fig = Figure(figsize=(7.2, 1.2 + 0.42 * len(table)))
+    ax = fig.subplots()
+    ax.axvline(0, color=INK, linewidth=1)
+    for place, (name, row) in enumerate(table.iterrows()):
+        better = -1 if name in ("toxicity", "judge_toxicity", "insult_rate", "insult") else 1
+        decided = row["low"] > 0 or row["high"] < 0
+        colour = GREY if not decided else BLUE if better * row["difference"] > 0 else VERMILION
+        ax.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=3, solid_capstyle="butt")
+        ax.plot(row["difference"], place, "o", color=colour, markersize=7)
+        text = f"{row['before']:.3f} → {row['after']:.3f}"
+        ax.annotate(text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=9, color=INK)
+    ax.set_yticks(range(len(table)), [NAMES.get(name, (name,))[0] for name in table.index])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.grid(axis="y", visible=False)
+    ax.xaxis.get_major_locator().set_params(nbins=6)
+    ax.set(title=title, xlabel="difference (blue: better, vermilion: worse, grey: undecided)", ylabel="measure")
+    return fig
+
+
+@styled
+def policies(table: pd.DataFrame, title: str = "Policies side by side, mean and 95 % interval") -> Figure:
+    """A panel per measure, a dot with its interval per policy.
+
+    `table` has one row per (measure, policy) with the columns measure, policy, mean, low, high; order is kept.
+    """
+    measures, names = list(dict.fromkeys(table["measure"])), list(dict.fromkeys(table["policy"]))
+    fig = Figure(figsize=(2.5 * len(measures) + 0.4, 3.4))
+    axes = fig.subplots(1, len(measures), squeeze=False)[0]
+    colours = [ORANGE, BLUE, GREEN, PURPLE, VERMILION, SKY]
+    for ax, measure in zip(axes, measures, strict=True):
+        for _, row in table[table["measure"] == measure].iterrows():
+            place = names.index(row["policy"])
+            errors = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
+            colour = colours[place % len(colours)]
+            ax.errorbar([place], [row["mean"]], yerr=errors, fmt="o", color=colour, capsize=5, markersize=7)
+        heading, label = NAMES.get(measure, (measure, measure))
+        ax.set(title=heading, xlabel="policy", ylabel=label, xlim=(-0.6, len(names) - 0.4))
+        ax.set_xticks(range(len(names)), names, rotation=20, ha="right")
+        ax.grid(axis="x", visible=False)
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(low, -0.02) if (table["low"] >= 0).all() else low, high)
+    fig.suptitle(title, x=0.01, ha="left", weight="bold")
+    return fig
+
+
+@styled
+def repetitions(table: pd.DataFrame, label: str, title: str) -> Figure:
+    """One strip of points per column of `table` (a row per repetition), with the median and the middle 95 %."""
+    fig = Figure(figsize=(6.6, 1.4 + 0.7 * table.shape[1]))
+    ax = fig.subplots()
+    for place, name in enumerate(table.columns):
+        values = np.sort(table[name].to_numpy(float))
+        # Points are spread by their rank, not at random: the figure is the same every time.
+        spread = place + 0.28 * (((np.arange(len(values)) * 7) % 11) / 10 - 0.5) * 2
+        ax.scatter(values, spread, s=9, color=SKY, alpha=0.7, linewidths=0)
+        low, middle, high = np.percentile(values, [2.5, 50, 97.5])
+        ax.plot([low, high], [place, place], color=BLUE, linewidth=2.4)
+        ax.plot(middle, place, "o", color=BLUE, markersize=7)
+    ax.axvline(0, color=INK, linewidth=1)
+    ax.set_yticks(range(table.shape[1]), [f"{name} prompts" for name in table.columns])
+    ax.set_ylim(table.shape[1] - 0.5, -0.5)
+    ax.grid(axis="y", visible=False)
+    ax.set(title=title, xlabel=f"{label}   (dot: median, line: middle 95 %)", ylabel="measured on")
+    return fig

@@ -1,0 +1,127 @@
+"""Figures in one style: colours that colour-blind readers can tell apart, sizes that survive printing.
+
+Every function returns a matplotlib Figure with a title and axis labels; `show` puts it into the notebook with a
+description for those who cannot see it, and saves it. The colours are Okabe and Ito's (2008).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import io
+import os
+import sys
+import uuid
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from labhelpers.errors import LabError, storage_advice
+
+INK, GREY, LIGHT = "#222222", "#767676", "#E3E3E3"
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+BEFORE, AFTER = ORANGE, BLUE
+DPI = 110
+
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY]),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.use": True,
+    "figure.dpi": DPI,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same figure on every machine
+    "font.size": 10,
+    "grid.color": LIGHT,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+# What the trainer calls it -> (title, axis label).
+NAMES = {
+    "ppo/mean_scores": ("Reward", "mean score of a batch"),
+    "objective/kl": ("Distance from the reference", "KL, nats per response"),
+    "objective/kl_coef": ("KL coefficient", "coefficient"),
+    "objective/entropy": ("Entropy of the policy", "nats per response"),
+    "ppo/returns/mean": ("Returns", "mean return"),
+    "ppo/policy/advantages_mean": ("Advantages (whitened)", "mean advantage"),
+    "ppo/policy/clipfrac": ("Clipped updates", "share of tokens"),
+    "ppo/policy/approxkl": ("Step size of the policy", "approximate KL"),
+    "ppo/val/error": ("Error of the value head", "mean squared error"),
+    "ppo/val/var_explained": ("What the value head explains", "explained variance"),
+    "ppo/loss/total": ("PPO loss", "loss"),
+    "toxicity": ("Toxicity", "P(hate)"),
+    "judge_toxicity": ("Toxicity, independent judge", "P(hate)"),
+    "insult_rate": ("Insults, word list", "share of summaries"),
+    "insult": ("Insults, word list", "share of summaries"),
+    "rouge_l": ("ROUGE-L", "F-measure"),
+    "rouge_l_clean": ("ROUGE-L, clean before", "F-measure"),
+    "honesty": ("Honesty", "share of stated facts that hold"),
+    "coverage": ("Coverage", "share of facts stated"),
+    "reward": ("Reward", "nothate logit"),
+}
+
+
+def use_style() -> None:
+    """Makes the course's style the default for the learner's own figures too."""
+    mpl.rcParams.update(STYLE)
+
+
+def show(fig: Figure, name: str, alt: str, figures: str | Path | None = None) -> None:
+    """Displays a figure with `alt` as its description and saves it as `figures/name.png` when a folder is given.
+
+    The notebook gets a PNG and the description, nothing that changes from run to run; the return value is None so that
+    a cell may end with this call. The file is written whole or not at all. Raises LabError for an empty description
+    or an unwritable folder.
+    """
+    from IPython.display import display
+
+    if not alt.strip():
+        raise LabError(f"the figure {name!r} needs an alt text: say in a sentence what a reader would see.")
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None, "Title": name, "Description": alt})
+    png = buffer.getvalue()
+    if figures is not None:
+        _write(Path(figures), f"{name}.png", png)
+    bundle = {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": alt}
+    display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
+    if "matplotlib.pyplot" in sys.modules:  # a pyplot figure would be shown once more when the cell ends
+        sys.modules["matplotlib.pyplot"].close(fig)
+
+
+def styled(draw):
+    """Lets a figure function draw in the course's style whatever the reader has set."""
+
+    @functools.wraps(draw)
+    def inside(*args, **kwargs):
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return inside
+
+
+def _write(folder: Path, name: str, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    draft = folder / f".{name}.{uuid.uuid4().hex[:8]}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)
+        os.replace(draft, folder / name)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        advice = storage_advice(error) or "choose another folder"
+        raise LabError(f"the figure {name} could not be written to {folder}: {advice}.") from error

@@ -1,0 +1,13 @@
+"""The policy: a language model that writes, its frozen reference and its value head; and classifiers of texts."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "model": ["Policy"],
+        "loading": ["default_targets", "init_adapter", "load_base", "load_policy", "load_tokenizer", "make_policy"],
+        "rollout": ["Rollout", "generate", "generate_batches", "generate_texts"],
+        "classifier": ["class_logits", "load_classifier"],
+    },
+)

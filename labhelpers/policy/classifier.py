@@ -1,0 +1,102 @@
+"""Sequence classifiers: loading one, its logits for texts, and its labels by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from labhelpers.errors import DataError, ModelError
+from labhelpers.policy.fast.passes import passes, token_bytes
+from labhelpers.sources.devices import resolve_device, resolve_dtype
+from labhelpers.sources.locations import model_folder
+
+# Families whose positions are counted from the padding id + 1, so that they take fewer tokens than they have positions.
+_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer"}
+
+
+def load_classifier(
+    location, dtype: str | torch.dtype = "auto", device: str = "auto"
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """(model in eval mode, tokenizer) of a sequence classifier: a folder, a Hub id or an fsspec address.
+
+    `dtype` is a name such as "float64" or "auto" (as stored), `device` a torch device or "auto" (GPU if there is one).
+    Only safetensors are read, never a pickle. Raises ModelError when the location holds no classifier.
+    """
+    wanted = resolve_dtype(dtype)
+    folder = model_folder(location)
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=wanted, use_safetensors=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"no classifier could be loaded from {str(location)!r}: {str(error).splitlines()[0]} Give a local folder "
+            "with config.json, model.safetensors and a tokenizer, or a Hub id that can be reached."
+        ) from error
+    return model.to(resolve_device(device)).eval(), tokenizer
+
+
+def max_input_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """How many tokens, special ones included, the model takes; None when nothing limits it.
+
+    RoBERTa numbers positions from its padding id + 1: with 514 positions and padding id 1 it takes 512 tokens.
+    """
+    limits = [tokenizer.model_max_length]
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions:
+        offset = model.config.pad_token_id + 1 if model.config.model_type in _OFFSET_POSITIONS else 0
+        limits.append(positions - offset)
+    limit = min(limits)
+    return limit if limit < 10**9 else None  # tokenizers write "no limit" as 10**30
+
+
+def class_logits(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    batch_size: int = 64,
+    keep: str = "start",
+) -> Tensor:
+    """Logits `[B, n_labels]` on the CPU, in the order of `texts`, float32 or wider; no gradient.
+
+    At most `batch_size` texts of like length are computed at a time (see `passes`). They are cut to what the model
+    takes; `keep` ("start" or "end") says which part of a too long one stays. Raises DataError when an entry is no text.
+    """
+    texts = list(texts)
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"text {index} of {len(texts)} must be a string, but is {type(text).__name__}.")
+    if not texts:
+        return torch.empty(0, model.config.num_labels)
+    limit = max_input_tokens(model, tokenizer)
+    side, tokenizer.truncation_side = tokenizer.truncation_side, {"start": "right", "end": "left"}[keep]
+    try:
+        token_ids = tokenizer(texts, truncation=limit is not None, max_length=limit)["input_ids"]
+    finally:
+        tokenizer.truncation_side = side
+    # RoBERTa finds its positions by comparing ids with the padding id of its *config*: pad with that one.
+    pad_id = tokenizer.pad_token_id if model.config.pad_token_id is None else model.config.pad_token_id
+    lengths = torch.tensor([len(ids) for ids in token_ids])
+    order, parts = [], []
+    with torch.no_grad():
+        for places in passes(lengths, token_bytes(model), model.device, at_most=batch_size):
+            order.append(places)
+            rows = [torch.tensor(token_ids[i]) for i in places.tolist()]
+            input_ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad_id)  # [b, T]
+            mask = (torch.arange(input_ids.shape[1]) < lengths[places, None]).long()  # [b, T], 1 on tokens
+            logits = model(input_ids=input_ids.to(model.device), attention_mask=mask.to(model.device)).logits
+            parts.append(logits.cpu())
+    logits = torch.cat(parts)
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    return torch.empty_like(logits).index_copy_(0, torch.cat(order), logits)
+
+
+def label_index(model: PreTrainedModel, label: str) -> int:
+    """The column of `label` in the model's logits. Raises ModelError, naming the labels there are."""
+    labels = model.config.id2label
+    for index, name in labels.items():
+        if name == label:
+            return int(index)
+    raise ModelError(f"the classifier has no label {label!r}; its labels are {', '.join(map(repr, labels.values()))}.")

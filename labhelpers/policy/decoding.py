@@ -1,0 +1,86 @@
+"""Decoding one token at a time: what a policy remembers between two tokens, and the step that appends one.
+
+    hidden, state = start(policy, queries, query_mask, room=max_new_tokens)
+    logits = state.logits(hidden)      # [B, d] -> [B, V]
+    hidden = state.advance(tokens)     # [B] -> [B, d]: the hidden state that predicts the next token
+    rows = state.keep(goes_on)         # rows that have ended cost nothing more; the order of those that are left
+
+Any model is decoded through transformers' cache (`CacheDecoding`). T5's decoder has a step of its own (`T5Decoding`):
+for one token, most of the time of the general one goes into everything but the model.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from transformers import T5ForConditionalGeneration
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+
+from labhelpers.policy.fast.cache import growing_cache
+from labhelpers.policy.fast.products import side_by_side
+from labhelpers.policy.fast.t5_decoding import T5Decoding
+from labhelpers.policy.model import Policy
+from labhelpers.policy.positions import positions
+
+
+def start(
+    policy: Policy, queries: Tensor, query_mask: Tensor, room: int, encoded: Tensor | None = None
+) -> tuple[Tensor, CacheDecoding | T5Decoding]:
+    """Reads the queries: `[B, Q]` -> the hidden state `[B, d]` that predicts the first token, and the state.
+
+    `room` is the largest number of tokens that will be asked for; `encoded` `[B, Q, d]` are the queries' states where
+    `Policy.encode` has been called already.
+    """
+    base = policy.base
+    if not policy.is_encoder_decoder:
+        state = CacheDecoding(policy, query_mask)
+        output = base.get_decoder()(
+            input_ids=queries, attention_mask=query_mask, position_ids=positions(query_mask),
+            past_key_values=state.cache, use_cache=True,
+        )  # fmt: skip
+        return output.last_hidden_state[:, -1], state
+    if encoded is None:
+        encoded = policy.encode(queries, query_mask)
+    first = torch.full_like(queries[:, 0], base.config.decoder_start_token_id)
+    if type(base) is T5ForConditionalGeneration and base.dtype != torch.float16:  # which needs clamping here and there
+        state = T5Decoding(base, _logits(policy, len(encoded)), encoded, query_mask, room)
+    else:
+        state = CacheDecoding(policy, query_mask, encoded)
+    return state.advance(first), state
+
+
+class CacheDecoding:
+    """Decoding with the model's own forward pass and transformers' key-value cache."""
+
+    def __init__(self, policy: Policy, query_mask: Tensor, encoded: Tensor | None = None):
+        self.decoder, self.logits = policy.base.get_decoder(), _logits(policy, len(query_mask))
+        self.mask, self.encoded = query_mask, encoded  # [B, Q], decoder-only: grows with every token; [B, Q, d]
+        own = growing_cache()
+        self.caches = [own] if encoded is None else [own, DynamicCache()]
+        self.cache = own if encoded is None else EncoderDecoderCache(*self.caches)
+
+    def advance(self, tokens: Tensor) -> Tensor:
+        """Appends one token per row (`[B]`) and returns the hidden state `[B, d]` that predicts the next."""
+        if self.encoded is not None:
+            extra = {"encoder_hidden_states": self.encoded, "encoder_attention_mask": self.mask}
+        else:
+            self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], 1)
+            extra = {"attention_mask": self.mask, "position_ids": positions(self.mask)[:, -1:]}
+        output = self.decoder(input_ids=tokens[:, None], past_key_values=self.cache, use_cache=True, **extra)
+        return output.last_hidden_state[:, -1]
+
+    def keep(self, goes_on: Tensor) -> Tensor:
+        """Drops the rows where `goes_on[B]` is False; returns the former places of those that are left."""
+        rows = goes_on.nonzero().squeeze(-1)
+        for cache in self.caches:
+            cache.batch_select_indices(rows)
+        self.mask = self.mask[rows]
+        self.encoded = None if self.encoded is None else self.encoded[rows]
+        return rows
+
+
+def _logits(policy: Policy, rows: int) -> Callable[[Tensor], Tensor]:
+    return functools.partial(policy.logits, head=side_by_side([policy.base.get_output_embeddings()], rows))

@@ -1,0 +1,1 @@
+"""What is only there for speed; everything here has a plain counterpart that a test holds it against."""

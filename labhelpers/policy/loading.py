@@ -1,0 +1,141 @@
+"""From a location to a policy: base model, SFT adapter merged in, PPO adapter, value head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from labhelpers.errors import ModelError, TrainingError
+from labhelpers.policy.adapters import read_adapter
+from labhelpers.policy.fast.operations import fused_operations
+from labhelpers.policy.model import Policy
+from labhelpers.policy.quantised import quantise
+from labhelpers.sources.devices import resolve_device, resolve_dtype
+from labhelpers.sources.locations import model_folder
+
+
+def load_base(location: str, dtype: str | torch.dtype | None = "auto", device: str = "auto") -> PreTrainedModel:
+    """Loads a base model of either family by what its config says, in eval mode; safetensors only.
+
+    `location` is a folder, a Hub id or an fsspec address; `dtype` and `device` may be "auto". Raises ModelError when
+    the location holds no such model.
+    """
+    dtype, folder = resolve_dtype(dtype), model_folder(location)
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        model = family.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"no language model could be loaded from {str(location)!r}: {str(error).splitlines()[0]} "
+            "Give a local folder with config.json and model.safetensors, a Hub id or an fsspec address; "
+            "the tiny profile needs none of them."
+        ) from error
+    return fused_operations(model.to(resolve_device(device)).eval())
+
+
+def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
+    """Loads a tokenizer. Raises ModelError when there is none or it has no end-of-sequence token."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model_folder(location))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"no tokenizer could be loaded from {str(location)!r}: {error}") from error
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"the tokenizer in {str(location)!r} has no end-of-sequence token, so no response could end.")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def make_policy(
+    base: PreTrainedModel,
+    sft_adapter: str | Path | None = None,
+    lora_r: int = 8,
+    lora_alpha: int = 16,
+    lora_dropout: float = 0.0,
+    target_modules: list[str] | str | None = None,
+    seed: int = 0,
+    gradient_checkpointing: bool = False,
+    quantization: str | None = None,
+) -> Policy:
+    """Base model -> SFT merged in -> fresh PPO adapter -> value head.
+
+    The merge happens in the base's own dtype, or in float32 if that is a half precision. The new adapter's A matrices
+    are drawn from `seed` by numpy, whose numbers are the same on every machine (torch.normal_'s are not), and its B
+    matrices are 0: policy and reference start equal. `quantization` is None, "8bit" or "4bit"; see `quantise`.
+    """
+    sft = None
+    if sft_adapter is not None:
+        sft_adapter = model_folder(sft_adapter)
+        sft = read_adapter(sft_adapter)
+        half = base.dtype if base.dtype in (torch.float16, torch.bfloat16) else None
+        if half:
+            base = base.float()
+        base = PeftModel.from_pretrained(base, str(sft_adapter)).merge_and_unload()
+        if half:
+            base = base.to(half)
+    if quantization is not None:
+        base = quantise(base, quantization)
+    config = LoraConfig(
+        r=lora_r,
+        lora_alpha=lora_alpha,
+        lora_dropout=lora_dropout,
+        target_modules=target_modules or default_targets(base),
+        bias="none",
+        task_type=TaskType.SEQ_2_SEQ_LM if base.config.is_encoder_decoder else TaskType.CAUSAL_LM,
+    )
+    model = get_peft_model(base, config)
+    init_adapter(model, seed)
+    policy = Policy(model, sft)
+    if gradient_checkpointing:
+        policy.checkpoint_gradients()
+    return policy.eval()
+
+
+def default_targets(base: PreTrainedModel) -> list[str]:
+    """The query and value projections, as the labs train them, whatever the model's family calls them."""
+    names = {name.rsplit(".", 1)[-1] for name, _ in base.named_modules()}
+    for candidates in (["q_proj", "v_proj"], ["c_attn"], ["query_key_value"], ["q", "v"]):
+        if set(candidates) <= names:
+            return candidates
+    raise ModelError(f"no known attention projections in {type(base).__name__}: name them as target_modules.")
+
+
+def init_adapter(model: PeftModel, seed: int) -> None:
+    """LoRA's usual start (A uniform as nn.Linear's weights, B zero), from numpy's generator, rounded to float32."""
+    generator = np.random.default_rng([seed, 0x10FA])
+    for name, parameter in sorted(model.named_parameters()):
+        if ".lora_A." in name:
+            bound = parameter.shape[1] ** -0.5
+            start = generator.uniform(-bound, bound, size=tuple(parameter.shape)).astype(np.float32)
+            parameter.data.copy_(torch.from_numpy(start))
+        elif ".lora_B." in name:
+            parameter.data.zero_()
+
+
+def load_policy(
+    policy_model: str,
+    sft_adapter: str | Path | None = None,
+    dtype: str | torch.dtype | None = "auto",
+    device: str = "auto",
+    **options: Any,
+) -> tuple[Policy, PreTrainedTokenizerBase]:
+    """`load_base` + `load_tokenizer` + `make_policy`, with the tokenizer padding on the policy's side."""
+    policy = make_policy(load_base(policy_model, dtype, device), sft_adapter, **options)
+    tokenizer = load_tokenizer(policy_model)
+    tokenizer.padding_side = policy.padding_side
+    if tokenizer.eos_token_id >= policy.base.config.vocab_size:
+        raise TrainingError("the tokenizer's end-of-sequence id lies outside the model's vocabulary.")
+    return policy, tokenizer

@@ -1,0 +1,201 @@
+"""The policy: a language model with a PPO adapter, its frozen reference, and a value head.
+
+    policy    = base model + SFT adapter (merged, frozen) + a fresh LoRA adapter (trained by PPO)
+    reference = the same weights with the PPO adapter switched off; no second copy of the model
+
+so that KL(policy || reference) is exactly 0 before the first update. The labs hand a PEFT model to the trainer, which
+then disables *every* adapter for the reference: it becomes the plain base model, and their KL starts at 25.
+
+Two families share one interface: encoder-decoder (T5; queries are padded on the right) and decoder-only (Llama, GPT-2;
+queries are padded on the left, so that every response starts in the same column).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import (
+    PreTrainedModel,
+)
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from labhelpers.errors import ModelError
+from labhelpers.policy.adapters import fold_adapters
+from labhelpers.policy.fast.low_rank import fused_adapters
+from labhelpers.policy.fast.passes import passes, token_bytes
+from labhelpers.policy.logprobs import chosen_logprobs
+from labhelpers.policy.positions import positions
+
+VALUE_HEAD_FILE = "value_head.safetensors"
+
+
+class Policy(nn.Module):
+    """A language model that acts (`logits`), judges its own prospects (`values`) and remembers where it came from.
+
+    Made by `load_policy` or `make_policy`. `model` is the peft model, `value_head` a Linear(d, 1) on the last (decoder)
+    hidden state, zero-initialised, in float32 (float64 for a float64 model) and outside the adapters: peft leaves a
+    head in `modules_to_save` active when adapters are disabled, which would corrupt the reference.
+    """
+
+    def __init__(self, model: PeftModel, sft: dict[str, Any] | None = None):
+        super().__init__()
+        self.model = fused_adapters(model)
+        self.sft = sft  # the merged SFT adapter's tensors and scaling, needed again when saving
+        self.is_encoder_decoder = bool(self.base.config.is_encoder_decoder)
+        self.scales_outputs = bool(getattr(self.base.config, "scale_decoder_outputs", False))
+        hidden_size = self.base.get_output_embeddings().weight.shape[1]
+        head_dtype = torch.float64 if self.dtype == torch.float64 else torch.float32
+        self.value_head = nn.Linear(hidden_size, 1, dtype=head_dtype, device=self.device)
+        nn.init.zeros_(self.value_head.weight)
+        nn.init.zeros_(self.value_head.bias)
+        self.token_bytes = token_bytes(self.base)
+        self.checkpointed: list[nn.Module] = []  # layers whose activations backward computes again
+
+    @property
+    def base(self) -> PreTrainedModel:
+        """The transformers model inside the peft model (with the LoRA layers in it)."""
+        return self.model.get_base_model()
+
+    @property
+    def device(self) -> torch.device:
+        return self.base.get_output_embeddings().weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.base.get_output_embeddings().weight.dtype
+
+    @property
+    def padding_side(self) -> str:
+        """The side on which queries are padded: "right" for encoder-decoder, "left" for decoder-only models."""
+        return "right" if self.is_encoder_decoder else "left"
+
+    @contextmanager
+    def reference(self) -> Iterator[None]:
+        """Inside this context the model *is* the reference: only the PPO adapter is off, SFT stays merged."""
+        with self.model.disable_adapter():
+            yield
+
+    def trainable_parameters(self) -> tuple[int, int]:
+        """(trainable, all) parameters, the value head included: the lab's 3,539,713 of 251,117,569."""
+        sizes = [(p.numel(), p.requires_grad) for p in self.parameters()]
+        return sum(n for n, trained in sizes if trained), sum(n for n, _ in sizes)
+
+    def checkpoint_gradients(self) -> None:
+        """From now on backward computes each layer's activations again instead of keeping them: long prompts fit into
+        less memory, for a third more time (Chen et al. 2016)."""
+        self.base.activation_checkpointing_enable({"use_reentrant": False})
+        self.checkpointed = [m for m in self.base.modules() if isinstance(m, GradientCheckpointingLayer)]
+
+    # -- one pass over complete responses ------------------------------------------------------------------------
+
+    def encode(self, queries: Int[Tensor, "B Q"], query_mask: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q d"] | None:
+        """The encoder's states of the queries, of no meaning on padding; None for a decoder-only model.
+
+        On a CPU a few rows at a time (see `passes`), so that policy and reference, given the same queries, compute the
+        same numbers.
+        """
+        if not self.is_encoder_decoder:
+            return None
+        encoder, lengths, states = self.base.get_encoder(), query_mask.sum(-1), None
+        for rows in passes(lengths, self.token_bytes, queries.device):
+            width = int(lengths[rows].max())
+            some = encoder(input_ids=queries[rows, :width], attention_mask=query_mask[rows, :width]).last_hidden_state
+            if states is None:
+                states = some.new_zeros(*queries.shape, some.shape[-1])
+            states[rows, :width] = some
+        return states
+
+    def hidden_states(
+        self,
+        queries: Int[Tensor, "B Q"],
+        query_mask: Int[Tensor, "B Q"],
+        responses: Int[Tensor, "B T"],
+        mask: Int[Tensor, "B T"],
+        encoded: Float[Tensor, "B Q d"] | None = None,
+    ) -> Float[Tensor, "B T d"]:
+        """The hidden states that predict the response tokens.
+
+        Position t has seen the query and the
+        responses before t, not token t itself. `encoded` are the queries' states where `encode` has them already.
+        """
+        for layer in self.checkpointed:  # only a layer in training is; what is inside it may stay without dropout
+            layer.training = torch.is_grad_enabled()
+        if self.is_encoder_decoder:
+            if encoded is None:
+                encoded = self.base.get_encoder()(input_ids=queries, attention_mask=query_mask).last_hidden_state
+            start = torch.full_like(responses[:, :1], self.base.config.decoder_start_token_id)
+            inputs = torch.cat([start, responses[:, :-1]], 1)
+            # No decoder mask: the padding stands on the right, where a causal decoder never looks back from.
+            return self.base.get_decoder()(
+                input_ids=inputs, encoder_hidden_states=encoded, encoder_attention_mask=query_mask, use_cache=False
+            ).last_hidden_state
+        tokens = torch.cat([queries, responses[:, :-1]], 1)
+        attention = torch.cat([query_mask, mask[:, :-1].to(query_mask)], 1)
+        hidden = self.base.get_decoder()(
+            input_ids=tokens, attention_mask=attention, position_ids=positions(attention), use_cache=False
+        ).last_hidden_state
+        return hidden[:, queries.shape[1] - 1 :]
+
+    def logits(
+        self, hidden: Float[Tensor, "*N d"], head: Callable[[Tensor], Tensor] | None = None
+    ) -> Float[Tensor, "*N V"]:
+        """The vocabulary's logits, in float32 or better; `head` stands in for the model's output layer."""
+        logits = (head or self.base.get_output_embeddings())(self._scaled(hidden))
+        return logits if logits.dtype == torch.float64 else logits.float()
+
+    def _scaled(self, hidden: Tensor) -> Tensor:
+        """T5 1.0 scales its hidden states before the output layer, FLAN-T5 does not."""
+        return hidden * self.base.config.d_model**-0.5 if self.scales_outputs else hidden
+
+    def values(self, hidden: Float[Tensor, "*N d"]) -> Float[Tensor, "*N"]:
+        """The value head's estimate of the return from here on."""
+        return self.value_head(hidden.to(self.value_head.weight.dtype)).squeeze(-1)
+
+    def forward(
+        self,
+        queries: Int[Tensor, "B Q"],
+        query_mask: Int[Tensor, "B Q"],
+        responses: Int[Tensor, "B T"],
+        mask: Int[Tensor, "B T"],
+        encoded: Float[Tensor, "B Q d"] | None = None,
+    ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
+        """Teacher-forced log-probabilities and values of given responses.
+
+        Both are 0 outside the mask. The vocabulary is computed for response tokens only, a few hundred at a time.
+        """
+        hidden = self.hidden_states(queries, query_mask, responses, mask, encoded)
+        keep = mask.bool()
+        chosen = hidden[keep]
+        taken = chosen_logprobs(self.base.get_output_embeddings(), self._scaled(chosen), responses[keep])
+        logprobs = torch.zeros(mask.shape, dtype=taken.dtype, device=taken.device).masked_scatter(keep, taken)
+        values = self.values(chosen)
+        return logprobs, torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(keep, values)
+
+    # -- keeping -------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> None:
+        """Writes a standard peft adapter *relative to the bare base* (SFT and PPO folded together) and the value head.
+
+        `PeftModel.from_pretrained(bare_base, folder)` gives this policy. Saving the PPO adapter alone would load just
+        as silently and be wrong: it was trained on base + SFT.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        fold_adapters(self.model, self.sft, folder)
+        head = {name: t.detach().cpu().contiguous() for name, t in self.value_head.state_dict().items()}
+        save_file(head, folder / VALUE_HEAD_FILE)
+
+    def load_value_head(self, folder: str | Path) -> None:
+        """Loads what `save` wrote beside the adapter. Raises ModelError when there is none."""
+        file = Path(folder) / VALUE_HEAD_FILE
+        if not file.is_file():
+            raise ModelError(f"{folder} holds no {VALUE_HEAD_FILE}: it was not written by Policy.save.")
+        self.value_head.load_state_dict(load_file(file))

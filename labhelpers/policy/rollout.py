@@ -1,0 +1,254 @@
+"""Rollouts: the policy writes one response to every query, and we keep what PPO needs to know about each token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from labhelpers.errors import TrainingError
+from labhelpers.policy.decoding import start
+from labhelpers.policy.logprobs import token_logprobs
+from labhelpers.policy.model import Policy
+from labhelpers.policy.sampling import filter_logits, sample_tokens, uniforms
+
+
+@dataclass
+class Rollout:
+    """B queries of at most Q tokens and their responses of at most T tokens.
+
+    `mask` is 1 on response tokens up to and including end-of-sequence. `logprobs` are those of the *policy itself*
+    (temperature 1, all tokens), whatever was sampled from: they are what the PPO ratio and the KL are about.
+    `behaviour_logprobs` are those of the distribution that was sampled from when `temperature`, `top_k`, `top_p` or
+    `min_length` made it another one, else None. `finished` says which responses ended with end-of-sequence.
+    """
+
+    queries: Int[Tensor, "B Q"]
+    query_mask: Int[Tensor, "B Q"]
+    responses: Int[Tensor, "B T"]
+    mask: Int[Tensor, "B T"]
+    logprobs: Float[Tensor, "B T"]  # 0 outside the mask
+    values: Float[Tensor, "B T"]  # 0 outside the mask
+    finished: Bool[Tensor, " B"]
+    texts: list[str]
+    query_texts: list[str]
+    behaviour_logprobs: Float[Tensor, "B T"] | None = None
+    encoded: Float[Tensor, "B Q d"] | None = None  # the policy's encoder states of the queries; None: decoder-only
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def total_lengths(self) -> Int[Tensor, " B"]:
+        """Tokens per row, query and response. Rows of like length make batches with little padding."""
+        return self.query_mask.sum(-1) + self.lengths
+
+    @property
+    def lengths(self) -> Int[Tensor, " B"]:
+        """Tokens per response, end-of-sequence included."""
+        return self.mask.sum(-1)
+
+    def check(self) -> None:
+        """Raises TrainingError, naming the field or the row, for tensors whose shapes do not fit together, and for a
+        query or a response without any token."""
+        B, T = self.responses.shape
+        for name, shape in {
+            "queries": (B, self.queries.shape[-1]), "query_mask": tuple(self.queries.shape), "mask": (B, T),
+            "logprobs": (B, T), "values": (B, T), "behaviour_logprobs": (B, T), "finished": (B,),
+            "texts": (B,), "query_texts": (B,),
+        }.items():  # fmt: skip
+            value = getattr(self, name)
+            found = shape if value is None else (len(value),) if isinstance(value, list) else tuple(value.shape)
+            if found != shape:
+                raise TrainingError(f"the rollout's {name} has shape {found}; beside responses {(B, T)} it is {shape}.")
+        if self.encoded is not None and self.encoded.shape[:2] != self.queries.shape:
+            raise TrainingError(
+                f"the rollout's encoded has shape {tuple(self.encoded.shape)}; beside queries "
+                f"{tuple(self.queries.shape)} it is (B, Q, d) of the same B and Q."
+            )
+        for name, mask in (("query", self.query_mask), ("response", self.mask)):
+            if empty := (mask.sum(-1) == 0).nonzero().flatten().tolist():
+                raise TrainingError(f"{name} {empty[0]} of the rollout has no token at all: it cannot be rewarded.")
+
+    def rows(self, index: Int[Tensor, " b"]) -> Rollout:
+        """The rollout of some rows, with padding columns that they do not need cut off."""
+        picked = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            picked[f.name] = [value[i] for i in index.tolist()] if isinstance(value, list) else value
+            if isinstance(value, Tensor):
+                picked[f.name] = value[index]
+        part = Rollout(**picked)
+        width = max(int(part.mask.sum(-1).max()), 1)
+        for name in ("responses", "mask", "logprobs", "values", "behaviour_logprobs"):
+            if getattr(part, name) is not None:
+                setattr(part, name, getattr(part, name)[:, :width])
+        used = part.query_mask.any(0).nonzero()
+        first, last = int(used.min()), int(used.max()) + 1
+        for name in ("queries", "query_mask", "encoded"):
+            if getattr(part, name) is not None:
+                setattr(part, name, getattr(part, name)[:, first:last])
+        return part
+
+
+def pad_queries(
+    queries: Sequence[str] | Sequence[Tensor] | Sequence[list[int]],
+    tokenizer: PreTrainedTokenizerBase,
+    side: str,
+    device: torch.device,
+    max_length: int | None = None,
+) -> tuple[Int[Tensor, "B Q"], Int[Tensor, "B Q"]]:
+    """Texts, tensors or lists of ids -> `(ids, mask)`, padded on `side`.
+
+    Raises TrainingError for no queries, an empty query, or one longer than `max_length` tokens.
+    """
+    if len(queries) == 0:
+        raise TrainingError("there is no query to respond to.")
+    rows = [tokenizer(q).input_ids if isinstance(q, str) else torch.as_tensor(q).tolist() for q in queries]
+    longest = max(len(row) for row in rows)
+    for i, row in enumerate(rows):
+        if not row:
+            raise TrainingError(f"query {i} has no token.")
+        if max_length is not None and len(row) > max_length:
+            raise TrainingError(f"query {i} has {len(row)} tokens, the model takes {max_length}. Filter or shorten it.")
+    ids = torch.full((len(rows), longest), tokenizer.pad_token_id, dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for i, row in enumerate(rows):
+        where = slice(0, len(row)) if side == "right" else slice(longest - len(row), longest)
+        ids[i, where], mask[i, where] = torch.tensor(row), 1
+    return ids.to(device), mask.to(device)
+
+
+def max_query_tokens(policy: Policy, new_tokens: int) -> int | None:
+    """How long a query may be; None where positions are relative and nothing limits it (T5)."""
+    positions = getattr(policy.base.config, "max_position_embeddings", None)
+    if positions is None or policy.is_encoder_decoder:
+        return positions
+    return positions - new_tokens
+
+
+@torch.no_grad()
+def generate(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    queries: Sequence[str] | Sequence[Tensor],
+    max_new_tokens: int | Sequence[int] = 64,
+    *,
+    seed: int = 0,
+    step: int = 0,
+    rows: Sequence[int] | None = None,
+    do_sample: bool = True,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_length: int = 0,
+    use_value_head: bool = True,
+) -> Rollout:
+    """Writes responses to a batch of queries with a key-value cache: one new token for all rows at a time.
+
+    `max_new_tokens` is one number or one per row. Token t of row i is drawn with the number `uniforms(seed, step,
+    rows[i], t)` (`rows`: 0, 1, … unless given): the same whatever else is in the batch. `do_sample=False` takes the
+    likeliest token. `min_length` forbids end-of-sequence before that many new tokens. Log-probabilities and values come
+    from the same passes. A finished row costs nothing more: rows are dropped from the batch as they end.
+
+    Raises TrainingError for unusable queries or limits.
+    """
+    policy.eval()  # dropout would make the rollout another policy's
+    ids, query_mask = pad_queries(queries, tokenizer, policy.padding_side, policy.device)
+    n = len(ids)
+    limits = torch.as_tensor([max_new_tokens] * n if isinstance(max_new_tokens, int) else max_new_tokens)
+    if limits.shape != (n,) or int(limits.min()) < 1:
+        raise TrainingError(f"max_new_tokens must be one number >= 1 or {n} of them, got {max_new_tokens!r}.")
+    width = int(limits.max())
+    allowed = max_query_tokens(policy, width)
+    if allowed is not None and ids.shape[1] > allowed:
+        raise TrainingError(f"a query has {ids.shape[1]} tokens; with {width} new ones the model takes {allowed}.")
+    filtered = temperature != 1.0 or top_k > 0 or top_p < 1.0 or min_length > 0
+    eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    row_ids = torch.arange(n) if rows is None else torch.as_tensor(rows)
+    numbers = uniforms(seed, step, row_ids, torch.arange(width)).to(policy.device)
+    limits = limits.to(policy.device)
+
+    responses = torch.full((n, width), pad, dtype=torch.int64, device=policy.device)
+    score_dtype = torch.float64 if policy.dtype == torch.float64 else torch.float32
+    logprobs, behaviour, values = (torch.zeros(n, width, dtype=score_dtype, device=policy.device) for _ in range(3))
+    mask = torch.zeros_like(responses)
+    finished = torch.zeros(n, dtype=torch.bool, device=policy.device)
+
+    active = torch.arange(n, device=policy.device)  # which rows the current batch holds
+    encoded = policy.encode(ids, query_mask)
+    hidden, state = start(policy, ids, query_mask, room=width, encoded=encoded)
+    for t in range(width):
+        logits = state.logits(hidden)
+        sampled_from = logits
+        if t < min_length:
+            sampled_from = logits.index_fill(-1, torch.tensor([eos], device=logits.device), float("-inf"))
+        if filtered:
+            sampled_from = filter_logits(sampled_from, temperature, top_k, top_p)
+        token = sample_tokens(sampled_from, numbers[active, t]) if do_sample else sampled_from.argmax(-1)
+        responses[active, t] = token
+        mask[active, t] = 1
+        logprobs[active, t] = token_logprobs(logits, token)
+        if filtered:
+            behaviour[active, t] = token_logprobs(sampled_from, token)
+        if use_value_head:
+            values[active, t] = policy.values(hidden).to(score_dtype)
+        finished[active] = token == eos
+        goes_on = (token != eos) & (limits[active] > t + 1)
+        if not bool(goes_on.any()):
+            break
+        if not bool(goes_on.all()):
+            left = state.keep(goes_on)
+            active, token = active[left], token[left]
+        hidden = state.advance(token)
+
+    used = int(mask.sum(-1).max())
+    texts = tokenizer.batch_decode(
+        [r[m.bool()] for r, m in zip(responses, mask, strict=True)], skip_special_tokens=True
+    )
+    query_texts = [q if isinstance(q, str) else tokenizer.decode(q, skip_special_tokens=True) for q in queries]
+    return Rollout(
+        ids, query_mask, responses[:, :used], mask[:, :used], logprobs[:, :used], values[:, :used], finished,
+        [t.strip() for t in texts], query_texts, behaviour[:, :used] if filtered else None,
+        encoded,
+    )  # fmt: skip
+
+
+def generate_batches(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    queries: Sequence[str],
+    max_new_tokens: int,
+    batch_size: int = 64,
+    **sampling: object,
+) -> Iterator[tuple[list[int], Rollout]]:
+    """Responses to any number of queries, without values: (places in `queries`, their rollout), one batch at a time.
+
+    Batches hold queries of similar length. A row keeps the number of its place, so that sorting and the batch size do
+    not change what is drawn for it.
+    """
+    order = sorted(range(len(queries)), key=lambda i: len(queries[i]))
+    for first in range(0, len(order), batch_size):
+        places = order[first : first + batch_size]
+        part = [queries[i] for i in places]
+        yield places, generate(policy, tokenizer, part, max_new_tokens, rows=places, use_value_head=False, **sampling)
+
+
+def generate_texts(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    queries: Sequence[str],
+    max_new_tokens: int,
+    batch_size: int = 64,
+    **sampling: object,
+) -> list[str]:
+    """The responses' texts for any number of queries, in their order; see `generate_batches`."""
+    texts = [""] * len(queries)
+    for places, rollout in generate_batches(policy, tokenizer, queries, max_new_tokens, batch_size, **sampling):
+        for i, text in zip(places, rollout.texts, strict=True):
+            texts[i] = text
+    return texts

@@ -1,0 +1,30 @@
+"""What a response is worth: the classifier's logit, or a reward model learned from rankings."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "toxicity": ["Toxicity", "ToxicityReward", "load_toxicity"],
+        "model": ["RewardModel", "format_text", "load_reward_model", "new_reward_model", "pairwise_loss"],
+        "training": ["train_reward_model", "trl_loss"],
+        "evaluation": [
+            "BINS",
+            "ByKind",
+            "CRITERIA",
+            "KINDS",
+            "LongerIsBetter",
+            "accuracy_by_kind",
+            "accuracy_table",
+            "annotator_accuracy",
+            "calibration_error",
+            "calibration_table",
+            "correct",
+            "criterion",
+            "first_prompts",
+            "load_kinds",
+            "pair_margins",
+            "pairwise_accuracy",
+        ],
+    },
+)

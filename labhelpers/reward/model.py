@@ -1,0 +1,183 @@
+"""The reward model: one number per (prompt, response), learned from pairs of which people preferred one.
+
+The loss is Bradley and Terry's (1952), as in Ouyang et al. (2022): -log sigma(r_chosen - r_rejected). This module holds
+the model and its one way of reading text; `labhelpers.reward.training` trains it, `labhelpers.reward.evaluation` says
+how good it is. Notebook 04 takes it as PPO's reward through `score(prompts, responses)`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from labhelpers.errors import DataError, ModelError, TrainingError
+from labhelpers.policy.classifier import class_logits, max_input_tokens
+from labhelpers.policy.fast.operations import fused_operations
+from labhelpers.sources.locations import model_folder
+from labhelpers.sources.quiet import quiet
+
+TEXT = "Question: {prompt}\n\nAnswer: {response}\n"  # word for word what the original lab scores
+
+
+def format_text(prompt: str, response: str) -> str:
+    """What the model reads: `TEXT` filled in, the same in training and in scoring."""
+    return TEXT.format(prompt=prompt, response=response)
+
+
+def pairwise_loss(chosen: Tensor, rejected: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The mean of -log sigma(chosen - rejected) over pairs `[P]`, weighted by `weights` `[P]` if there are any."""
+    losses = -torch.nn.functional.logsigmoid(chosen - rejected)  # [P]; logsigmoid stays finite at any margin
+    if weights is None:
+        return losses.mean()
+    weights = weights.to(losses)
+    return (weights * losses).sum() / weights.sum()
+
+
+class RewardModel:
+    """A sequence classifier with one output, and the tokenizer it was trained with.
+
+    `model` and `tokenizer` are plain transformers objects. Raises ModelError when the model has another number of
+    outputs, or a vocabulary that does not hold the tokenizer's ids.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int = 32):
+        if model.config.num_labels != 1:
+            raise ModelError(
+                f"a reward model has one output, but this one has {model.config.num_labels} (num_labels in its "
+                "config). Start one with new_reward_model, or give the artifact of notebook 02."
+            )
+        vocabulary = model.get_input_embeddings().num_embeddings
+        if len(tokenizer) > vocabulary:
+            raise ModelError(
+                f"the tokenizer has {len(tokenizer)} tokens, but the model knows {vocabulary}: it is another model's."
+            )
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+
+    def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Tensor:
+        """Rewards `[B]` on the CPU, no gradient; only differences between responses to one prompt have a meaning.
+
+        A text longer than the model takes loses its beginning, not the response. Raises DataError for unequal lengths,
+        TrainingError for a reward that is not finite.
+        """
+        if len(prompts) != len(responses):
+            raise DataError(f"{len(prompts)} prompts, but {len(responses)} responses; one response per prompt.")
+        texts = [format_text(p, r) for p, r in zip(prompts, responses, strict=True)]
+        rewards = class_logits(self.model, self.tokenizer, texts, self.batch_size, keep="end").reshape(len(texts))
+        bad = torch.nonzero(~torch.isfinite(rewards)).flatten().tolist()
+        if bad:
+            raise TrainingError(
+                f"the reward of response {bad[0]} is {rewards[bad[0]].item()} ({len(bad)} of {len(rewards)} are not "
+                f"finite): {responses[bad[0]]!r:.80}. Train the reward model again, with a lower learning rate."
+            )
+        return rewards
+
+    def pipeline(self):
+        """transformers' `text-classification` pipeline, as the original lab uses it.
+
+        With one output it answers the *sigmoid* of the reward; call it with `function_to_apply="none"` for the reward.
+        """
+        from transformers import pipeline
+
+        return pipeline("text-classification", model=self.model, tokenizer=self.tokenizer)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes model (safetensors, in its own precision) and tokenizer in the Hub's form."""
+        with quiet():
+            self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def load_reward_model(location, dtype: str | torch.dtype = "auto", device: str = "auto") -> RewardModel:
+    """A trained reward model from a folder, a Hub id or an fsspec address, in eval mode; safetensors only.
+
+    Raises ModelError when there is none: a checkpoint without a trained head would give random rewards.
+    """
+    with quiet():
+        model, tokenizer, missing = _load(location, dtype, device)
+    if missing:
+        raise ModelError(
+            f"{str(location)!r} holds no trained reward model ({missing[0]} is missing). Train one with notebook 02, "
+            "or start one from this checkpoint with new_reward_model."
+        )
+    return RewardModel(model, tokenizer)
+
+
+def new_reward_model(
+    location, dtype: str | torch.dtype = "auto", device: str = "auto", seed: int = 0, sft_adapter=None
+) -> RewardModel:
+    """An encoder, an encoder-decoder or a decoder-only checkpoint with a fresh head of one output.
+
+    What the checkpoint lacks is drawn from `seed` by numpy, whose numbers are the same on every machine (torch's are
+    not): matrices with standard deviation 1/sqrt(columns), vectors 0. `sft_adapter` (a peft folder for the base model
+    at `location`) is merged first: the reward model then starts from the SFT model.
+    """
+    with contextlib.ExitStack() as stack, quiet():
+        if sft_adapter is not None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="labhelpers-merged-"))
+            location = _merge(location, sft_adapter, folder)
+        model, tokenizer, missing = _load(location, dtype, device)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+    generator = np.random.default_rng([seed, 0x4EAD])
+    parameters = dict(model.named_parameters())
+    for name in sorted(missing):
+        start = np.zeros(tuple(parameters[name].shape))
+        if parameters[name].dim() > 1:
+            start = generator.standard_normal(start.shape) * start.shape[1] ** -0.5
+        parameters[name].data.copy_(torch.from_numpy(start.astype(np.float32)))
+    return RewardModel(model, tokenizer)
+
+
+def encode_texts(reward_model: RewardModel, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids as `RewardModel.score` sees them: special tokens added, the beginning cut where it is too long."""
+    tokenizer, limit = reward_model.tokenizer, max_input_tokens(reward_model.model, reward_model.tokenizer)
+    side, tokenizer.truncation_side = tokenizer.truncation_side, "left"
+    try:
+        return tokenizer(list(texts), truncation=limit is not None, max_length=limit)["input_ids"]
+    finally:
+        tokenizer.truncation_side = side
+
+
+def _load(location, dtype, device: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, list[str]]:
+    """(model with one output, tokenizer, names of the parameters that the checkpoint did not have)."""
+    wanted = getattr(torch, dtype, None) if isinstance(dtype, str) and dtype != "auto" else dtype
+    if wanted != "auto" and not isinstance(wanted, torch.dtype):
+        raise ModelError(f"dtype {dtype!r} is unknown; choose auto, float64, float32 or bfloat16.")
+    folder = model_folder(location)
+    try:
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            folder, num_labels=1, dtype=wanted, use_safetensors=True, output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )  # fmt: skip
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"no reward model could be loaded from {str(location)!r}: {str(error).splitlines()[0]} Give a local folder "
+            "with config.json, model.safetensors and a tokenizer, or a Hub id that can be reached."
+        ) from error
+    mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    missing = sorted(set(info["missing_keys"]) | set(mismatched))
+    return fused_operations(model.to(device).eval()), tokenizer, missing
+
+
+def _merge(location, sft_adapter, folder: str) -> str:
+    """The language model at `location` with the adapter merged into its weights, saved in `folder`."""
+    from peft import PeftModel
+
+    from labhelpers.policy.loading import load_base, load_tokenizer
+
+    base = load_base(model_folder(location))
+    PeftModel.from_pretrained(base, str(sft_adapter)).merge_and_unload().save_pretrained(folder)
+    load_tokenizer(model_folder(location)).save_pretrained(folder)
+    return folder

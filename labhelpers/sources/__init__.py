@@ -1,0 +1,12 @@
+"""Where dialogues and models come from (a path, the Hub, a bucket), and what they are computed on."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "dialogues": ["build_dataset", "format_prompt", "load_dialogues", "sft_features"],
+        "locations": ["data_dir", "model_folder"],
+        "devices": ["resolve_device", "resolve_dtype"],
+    },
+)

@@ -1,0 +1,277 @@
+"""Notebook 04's training without the notebook, on as many processes as `accelerate launch` starts.
+
+    python -m labhelpers.train_ppo --profile full --output-dir runs/full
+    accelerate launch --multi_gpu --num_processes 4 -m labhelpers.train_ppo --profile full --output-dir runs/full
+
+The configuration, the artifacts (`ppo_toxicity`, `ppo_learned`, `before_toxicity`) and the results are the notebook's:
+03 comes before it, 05 after it, in the same folder. Every `--save-every` steps it leaves a checkpoint from which
+`--resume` goes on, also on another number of processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labhelpers.course.profiles import Profile, load_profile
+from labhelpers.errors import ArtifactError, LabError, UsageError
+
+if TYPE_CHECKING:
+    from labhelpers.ppo import PPOConfig
+
+NOTEBOOK = "04_ppo_detoxification"
+_FETCHED = dict.fromkeys(("policy_model", "sft_adapter", "toxicity_model"))  # what start() is to fetch
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Carry out one command line; the exit status is that of `labs`: 0, 1 for a failure, 2 for unusable arguments."""
+    options = _parser().parse_args(arguments)
+    try:
+        from labhelpers.course.parameters import parse_value
+
+        parameters = {name: parse_value(name, text) for name, text in options.parameters}
+        main_process = os.environ.get("RANK", "0") == "0"
+        train(
+            options.profile,
+            options.seed,
+            options.output_dir,
+            save_every=options.save_every,
+            resume=options.resume,
+            say=(lambda line: print(line, flush=True)) if main_process else (lambda line: None),
+            **parameters,
+        )
+    except LabError as error:
+        print(f"labhelpers.train_ppo: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    return 0
+
+
+def train(
+    profile: str = "tiny",
+    seed: int = 0,
+    run_dir: str | Path | None = None,
+    *,
+    save_every: int = 10,
+    resume: bool = False,
+    say: Callable[[str], None] = print,
+    **parameters,
+) -> None:
+    """Trains one policy per entry of the profile's `rewards`, as notebook 04 does, and keeps what the notebook keeps.
+
+    Each process of an `accelerate launch` calls this with the same arguments; they share every batch, and only the
+    first of them writes. Raises LabError for what a person can put right, before anything is computed where possible.
+    """
+    if save_every < 1:
+        raise UsageError(f"--save-every must be at least 1, not {save_every}")
+    from labhelpers.course.run import record, start
+
+    asked = load_profile(profile, **parameters)
+    run = start(NOTEBOOK, profile, seed, run_dir, **(_FETCHED | parameters))
+    settings = run.profile
+    adapter = settings.sft_adapter or run.artifacts.path("sft_adapter")
+    checkpoints = run.run_dir / "checkpoints" / "ppo"
+
+    import pandas
+    from accelerate import Accelerator
+
+    from labhelpers.evaluation.intervals import bootstrap_mean
+    from labhelpers.policy.classifier import load_classifier
+    from labhelpers.policy.loading import load_policy
+    from labhelpers.ppo import PPOTrainer
+    from labhelpers.reward.model import load_reward_model
+    from labhelpers.reward.toxicity import Toxicity, ToxicityReward
+    from labhelpers.sources.dialogues import build_dataset
+
+    accelerator = Accelerator(cpu=settings.device == "cpu")
+    device = str(accelerator.device) if settings.device == "auto" else settings.device
+    is_main = accelerator.is_main_process
+    if is_main:
+        _open_checkpoints(checkpoints, {"seed": seed} | dataclasses.asdict(asked), resume)
+    accelerator.wait_for_everyone()
+
+    def new_policy():
+        return load_policy(
+            settings.policy_model, adapter, settings.dtype, device,
+            lora_r=settings.lora_r, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout, seed=seed,
+            gradient_checkpointing=settings.gradient_checkpointing, quantization=settings.quantization,
+        )  # fmt: skip
+
+    policy, tokenizer = new_policy()
+    trainable, total = policy.trainable_parameters()
+    say(f"{accelerator.num_processes} process(es) on {device}, {policy.dtype}; trained: {trainable:,} of {total:,}")
+    rows, test = (
+        build_dataset(settings.dialogues, split, tokenizer, settings.min_chars, settings.max_chars, limit)
+        for split, limit in [("train", None), ("test", settings.eval_prompts)]
+    )
+    say(f"{len(rows)} prompts to learn from, {len(test)} held out")
+
+    classifier = load_classifier(settings.toxicity_model, settings.dtype, device)
+    rewards = {"toxicity": ToxicityReward(*classifier)}
+    if "learned" in settings.rewards and run.artifacts.exists("reward_model"):
+        location = run.artifacts.path("reward_model")
+        rewards["learned"] = load_reward_model(location, settings.dtype, device)
+    names = [name for name in settings.rewards if name in rewards]
+    if not names:
+        raise UsageError(
+            f"none of the rewards asked for ({', '.join(settings.rewards)}) can be had: toxicity always can, learned "
+            "where notebook 02 has left its reward model"
+        )
+
+    if not (resume and run.artifacts.exists("before_toxicity")):
+        before = _greedy_texts(accelerator, policy, tokenizer, test["query"], settings)
+        if is_main:
+            table = pandas.DataFrame({"id": test["id"], "summary": before, "template": test["template"]})
+            table["toxicity"] = Toxicity(*classifier).compute(predictions=before)["toxicity"]
+            run.artifacts.save_table("before_toxicity", table, run.notebook, {"seed": seed})
+    del policy
+
+    for name in names:
+        say(f"reward: {name}")
+        policy, tokenizer = new_policy()
+        trainer = PPOTrainer(ppo_config(settings, seed, name), policy, tokenizer, rows, accelerator)
+        if resume and any((checkpoints / name).glob("step-*")):
+            trainer.resume(checkpoints / name)
+            say(f"going on after step {trainer.steps_done}")
+        _loop(trainer, rewards[name], settings, checkpoints / name, save_every, say)
+        if is_main:
+            kept = {"profile": profile, "seed": seed, "reward": name, "ppo_steps": settings.ppo_steps}
+            with run.artifacts.writing(f"ppo_{name}", run.notebook, kept) as folder:
+                policy.save(folder)
+            for result, value in _results(trainer.history, "" if name == "toxicity" else f"{name}_").items():
+                record(result, value)
+        del policy, trainer
+
+    if is_main:
+        table = run.artifacts.load_table("before_toxicity")
+        mean = bootstrap_mean(table["toxicity"], table["template"], settings.bootstrap_samples, seed)
+        record("ppo_steps", settings.ppo_steps)
+        record("toxicity_before", mean.estimate)
+        record("toxicity_before_ci95", mean.ci95)
+        shutil.rmtree(checkpoints)
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+    say("done: " + ", ".join(f"ppo_{name}" for name in names))
+
+
+def ppo_config(settings: Profile, seed: int, reward: str = "toxicity") -> PPOConfig:
+    """The settings of notebook 04: scores clipped to ± 1, or for the learned reward, which has no unit, normalised."""
+    from labhelpers.ppo import PPOConfig
+
+    config = PPOConfig(
+        batch_size=settings.batch_size,
+        mini_batch_size=min(settings.mini_batch_size, settings.batch_size),
+        ppo_epochs=settings.ppo_epochs,
+        learning_rate=settings.learning_rate,
+        value_learning_rate=settings.value_learning_rate,
+        kl_coef=settings.kl_coef,
+        lam=settings.lam,
+        lr_schedule="linear",
+        total_steps=max(settings.ppo_steps, 1),
+        score_clip=1.0,
+        seed=seed,
+    )
+    if reward == "learned":
+        config = dataclasses.replace(config, score_clip=None, center_scores=True, scale_scores=True)
+    return config
+
+
+def _loop(trainer, reward, settings: Profile, checkpoints: Path, save_every: int, say: Callable[[str], None]) -> None:
+    """The notebook's loop: the policy writes, the reward model scores, PPO updates the policy."""
+    for batch in itertools.islice(trainer.dataloader, settings.ppo_steps - trainer.steps_done):
+        rollout = trainer.generate(batch["query"], settings.max_new_tokens)
+        scores = reward.score(batch["query"], rollout.texts)
+        stats = trainer.step(rollout, scores)
+        trainer.log_stats(stats)
+        say(
+            f"step {trainer.steps_done:3d}   score {stats['ppo/mean_scores']:+.2f}   "
+            f"objective/kl {stats['objective/kl']:z.2f}   {stats['time/total']:.1f} s"
+        )
+        if trainer.steps_done % save_every == 0 or trainer.steps_done == settings.ppo_steps:
+            trainer.save(checkpoints)
+
+
+def _greedy_texts(accelerator, policy, tokenizer, queries: list[str], settings: Profile) -> list[str]:
+    """Greedy summaries of all queries, in order; every process writes its share of them."""
+    from accelerate.utils import gather_object
+
+    from labhelpers.ppo import generate_texts
+    from labhelpers.ppo.processes import Processes
+
+    own = Processes(accelerator).share(len(queries))
+    texts = generate_texts(
+        policy, tokenizer, list(queries)[own.start : own.stop], settings.max_new_tokens, settings.eval_batch_size,
+        do_sample=False,
+    )  # fmt: skip
+    return gather_object(texts) if accelerator.num_processes > 1 else texts
+
+
+def _results(history: list[dict], prefix: str) -> dict[str, float | list[float]]:
+    """What the notebook records of one training; nothing for one without a step."""
+    if not history:
+        return {}
+
+    def mean(name: str, part: list[dict]) -> float:
+        return sum(row[name] for row in part) / len(part)
+
+    results = {
+        "reward_first_steps": mean("ppo/mean_scores", history[:5]),
+        "reward_last_steps": mean("ppo/mean_scores", history[-5:]),
+        "kl_last_steps": mean("objective/kl", history[-5:]),
+        "seconds_per_step": mean("time/total", history),
+        "reward_curve": [row["ppo/mean_scores"] for row in history],
+        "kl_curve": [row["objective/kl"] for row in history],
+    }
+    results = {f"{prefix}{name}": value for name, value in results.items()}
+    return results if prefix else results | {"kl_before_first_update": abs(history[0]["objective/kl"])}
+
+
+def _open_checkpoints(folder: Path, settings: dict, resume: bool) -> None:
+    """A folder for this training's checkpoints. Those of another one are neither continued nor removed."""
+    path = folder / "settings.json"
+    ours = json.loads(json.dumps(settings))
+    if any(folder.glob("*/step-*")):
+        if not resume:
+            raise ArtifactError(
+                f"{folder} holds checkpoints of a training that did not end: --resume goes on with it; to begin anew "
+                "delete that folder or choose another --output-dir"
+            )
+        with contextlib.suppress(OSError, ValueError):
+            theirs = json.loads(path.read_text(encoding="utf-8"))
+            changed = sorted(name for name in ours if theirs.get(name) != ours[name])
+            if changed:
+                raise ArtifactError(
+                    f"{folder} holds checkpoints of a training with other settings ({', '.join(changed)}): give the "
+                    "same ones, or choose another --output-dir"
+                )
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m labhelpers.train_ppo",
+        description="Notebook 04's PPO training, headless, on one or more processes.",
+    )
+    parser.add_argument("--profile", default="tiny", help="tiny or full (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output-dir", metavar="DIR", help="the run's folder, with 03's artifact (runs/PROFILE)")
+    parser.add_argument(
+        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="a setting of the profile, for example -p ppo_steps 20",
+    )  # fmt: skip
+    parser.add_argument("--save-every", type=int, default=10, metavar="K", help="steps between checkpoints (10)")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint, where there is one")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""Figures: every one is labelled, described for those who cannot see it, and saved whole or not at all."""
+
+import base64
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from labhelpers.errors import LabError
+from labhelpers.evaluation.intervals import Interval
+from labhelpers.plots import reward as reward_plots
+from labhelpers.plots import training as plots
+
+TABLE = pd.DataFrame(
+    {"before": [0.3, 0.9], "after": [0.0, 0.8], "difference": [-0.3, -0.1], "low": [-0.4, -0.2], "high": [-0.2, 0.1]},
+    index=["toxicity", "rouge_l"],
+)
+POLICIES = pd.DataFrame(
+    [
+        {"measure": m, "policy": p, "mean": 0.5, "low": 0.4, "high": 0.6}
+        for m in ("toxicity", "honesty")
+        for p in ("SFT", "PPO", "PPO, learned")
+    ]
+)
+HISTORY = [{"ppo/mean_scores": float(i), "objective/kl": i / 2} for i in range(8)]
+
+RUN = pd.DataFrame(HISTORY, index=range(1, 9)).assign(rouge_l=[0.8, None, None, 0.5, None, None, None, 0.2])
+
+FIGURES = {
+    "training_curves": lambda: plots.training_curves(HISTORY),
+    "score_distributions": lambda: plots.score_distributions([0.1, 0.9, np.nan], [0.1, 0.2]),
+    "paired_differences": lambda: plots.paired_differences([-1, 0, np.nan, 0.5], Interval(-0.2, -0.4, 0.1, 3, 3)),
+    "intervals": lambda: plots.intervals(TABLE),
+    "policies": lambda: plots.policies(POLICIES),
+    "ranking_to_pairs": lambda: reward_plots.ranking_to_pairs({"A": 2, "B": 1, "C": 2}),
+    "run_curves": lambda: plots.run_curves({"one": RUN, "two": RUN}, ["ppo/mean_scores", "rouge_l"]),
+    "token_view": lambda: plots.token_view(["The", " ", "end"], [0.1, -0.2, 0], [0, 1, 2], [1, -1, 0]),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_a_title_and_every_panel_its_labels(name):
+    fig = FIGURES[name]()
+    fig.draw_without_rendering()
+    titles = [ax.get_title(loc) for ax in fig.axes for loc in ("left", "center")] + [fig.get_suptitle()]
+    assert any(titles)
+    for ax in fig.axes:
+        assert ax.get_ylabel() or ax.get_shared_y_axes().get_siblings(ax) != [ax]
+        assert ax.get_xlabel() or ax.get_shared_x_axes().get_siblings(ax) != [ax]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_is_cut_off_at_the_edge(name):
+    fig = FIGURES[name]()
+    fig.draw_without_rendering()
+    box = fig.get_tightbbox()
+    width, height = fig.get_size_inches()
+    assert box.x0 >= -0.02 and box.y0 >= -0.02 and box.x1 <= width + 0.02 and box.y1 <= height + 0.02
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    import IPython.display
+
+    calls = []
+    monkeypatch.setattr(IPython.display, "display", lambda *args, **kwargs: calls.append((args, kwargs)))
+    return calls
+
+
+def test_show_gives_the_notebook_a_png_with_its_description(displayed):
+    alt = "Reward rises over 8 steps."
+    assert plots.show(FIGURES["training_curves"](), "reward", alt) is None
+    (bundle,), options = displayed[0]
+    assert options == {"raw": True, "metadata": {"image/png": {"alt": alt}}}
+    assert bundle["text/plain"] == alt and set(bundle) == {"image/png", "text/plain"}
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+
+
+def test_the_same_figure_is_the_same_bytes(displayed):
+    """Stored outputs must not change from run to run."""
+    for _ in range(2):
+        plots.show(FIGURES["intervals"](), "intervals", "alt")
+    assert displayed[0] == displayed[1]
+
+
+def test_the_file_is_what_the_notebook_shows(displayed, tmp_path):
+    folder = tmp_path / "figures"
+    plots.show(FIGURES["policies"](), "policies", "alt", figures=folder)
+    (bundle,), _ = displayed[0]
+    assert (folder / "policies.png").read_bytes() == base64.b64decode(bundle["image/png"])
+    assert [p.name for p in folder.iterdir()] == ["policies.png"]
+
+
+def test_an_unwritable_folder_is_a_clear_error_and_leaves_nothing(displayed, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LabError, match="the figure kl.png could not be written.*choose another folder"):
+        plots.show(FIGURES["policies"](), "kl", "alt", figures=tmp_path / "file")
+    assert displayed == []
+
+
+def test_a_figure_without_a_description_is_refused():
+    with pytest.raises(LabError, match="needs an alt text"):
+        plots.show(Figure(), "kl", " ")
+
+
+def test_a_pyplot_figure_is_closed_so_that_it_is_not_shown_twice(displayed):
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots()
+    plots.show(fig, "own", "a learner's own figure")
+    assert not plt.fignum_exists(fig.number)
+
+
+def test_drawing_leaves_the_readers_settings_alone():
+    import matplotlib as mpl
+
+    with mpl.rc_context({"axes.grid": False, "font.size": 20}):
+        fig = FIGURES["training_curves"]()
+        assert mpl.rcParams["font.size"] == 20 and not mpl.rcParams["axes.grid"]
+        assert fig.axes[0].xaxis.label.get_size() == 10
+        plots.use_style()
+        assert mpl.rcParams["font.size"] == 10
+
+
+def test_a_missing_statistic_and_unequal_lengths_are_named():
+    with pytest.raises(LabError, match="no 'ppo/nothing'; it has ppo/mean_scores, objective/kl"):
+        plots.training_curves(HISTORY, ["ppo/nothing"])
+    with pytest.raises(LabError, match="2 tokens, but 1 numbers"):
+        plots.token_view(["a", "b"], [1], [1, 2], [1, 2])
+
+
+def test_a_ranking_has_a_row_per_pair_and_none_for_a_tie():
+    axes = reward_plots.ranking_to_pairs({"A": 2, "B": 1, "C": 2, "D": 4}).axes[0]
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    assert rows == ["B before A", "B before C", "B before D", "A before D", "C before D"]
+    with pytest.raises(LabError, match="equally good"):
+        reward_plots.ranking_to_pairs({"A": 1, "B": 1})
+
+
+def test_runs_side_by_side_show_rare_measurements_as_they_are():
+    axes = plots.run_curves({"one": RUN, "two": RUN}, ["ppo/mean_scores", "rouge_l"]).axes
+    assert list(axes[1].lines[0].get_xdata()) == [1, 4, 8] and list(axes[1].lines[0].get_ydata()) == [0.8, 0.5, 0.2]
+    assert len(axes[0].lines) == 2 and list(axes[0].lines[0].get_ydata())[:3] == [0, 0.5, 1]
+    with pytest.raises(LabError, match="'one' has no 'nothing'"):
+        plots.run_curves({"one": RUN}, ["nothing"])
+
+
+def test_live_curves_are_drawn_only_where_somebody_watches(monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, image):
+            shown.append(("again", image))
+
+    def display(image, display_id):
+        shown.append(("first", image))
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    plots.LiveCurves(every=2).update(HISTORY)
+    assert not shown
+    monkeypatch.setenv("JPY_SESSION_NAME", "04_ppo_detoxification.ipynb")
+    live = plots.LiveCurves(every=2)
+    for steps in range(1, 6):
+        live.update(HISTORY[:steps])
+    assert [how for how, _ in shown] == ["first", "again"], "at steps 2 and 4"
+    assert all(image.data.startswith(b"\x89PNG") for _, image in shown)
