@@ -97,3 +97,9 @@ def storage_advice(error: BaseException) -> str | None:
     if code is None and (found := re.search(r"\(os error (\d+)\)", str(error))):
         code = int(found.group(1))
     return _STORAGE_ADVICE.get(code)
+
+
+def last_line(error) -> str:
+    """The last line of an error's text, or its class where it has none."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

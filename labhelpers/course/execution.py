@@ -22,7 +22,7 @@ from labhelpers.batch.warm import KERNELS
 from labhelpers.course.notebooks import find_notebooks
 from labhelpers.course.parameters import check_parameters, declared_parameters
 from labhelpers.course.run import default_run_dir, forget_results
-from labhelpers.errors import LabError, NotebookError, UsageError, storage_advice
+from labhelpers.errors import LabError, NotebookError, UsageError, last_line, storage_advice
 from labhelpers.files import writable_folder
 
 # A kernel that is shut down while it still answers logs that its socket is closed, with a traceback, now and then.
@@ -131,7 +131,7 @@ def _execute(source: Path, target: Path, values: dict) -> None:
         ) from None
     except Exception as error:
         advice = storage_advice(error)
-        problem = f"cannot be written: {advice}" if advice else f"failed: {_last_line(error)}"
+        problem = f"cannot be written: {advice}" if advice else f"failed: {last_line(error)}"
         raise NotebookError(f"notebook {source.stem} {problem}{_keep(draft, target)}") from error
     else:
         os.replace(draft, target)
@@ -163,12 +163,7 @@ def _reason(error) -> str:
     ours = getattr(errors, error.ename, None)
     if isinstance(ours, type) and issubclass(ours, LabError):
         return " ".join(str(error.evalue).split())
-    return f"{error.ename}: {_last_line(error.evalue)}" if str(error.evalue).strip() else error.ename
-
-
-def _last_line(error) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return f"{error.ename}: {last_line(error.evalue)}" if str(error.evalue).strip() else error.ename
 
 
 def _output_folder(folder: str | Path, notebooks: list[Path]) -> Path:

@@ -8,8 +8,7 @@ import re
 from pathlib import Path
 
 from labhelpers.course import profiles
-from labhelpers.course.execution import _last_line
-from labhelpers.errors import NotebookError, ProfileError, close_matches
+from labhelpers.errors import NotebookError, ProfileError, close_matches, last_line
 
 # Every notebook declares these; they have options of their own, so that what is asked for is said in one place.
 _OWN_OPTION = {"profile": "--profile", "run_dir": "--output-dir"}
@@ -22,7 +21,7 @@ def declared_parameters(notebook: Path) -> dict[str, object]:
         sources = ["".join(c["source"]) for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
         statements = ast.parse("\n".join(sources)).body
     except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
-        raise NotebookError(f"{notebook} cannot be read as a notebook: {_last_line(error)}") from None
+        raise NotebookError(f"{notebook} cannot be read as a notebook: {last_line(error)}") from None
     declared = {}
     for statement in statements:
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]

@@ -73,7 +73,7 @@ def test_a_newer_version_replaces_the_older_one(artifacts, tmp_path):
 def test_a_killed_process_leaves_no_artifact_and_the_next_one_clears_up(artifacts, tmp_path):
     script = """
         import sys, time
-        from labhelpers.artifacts import Artifacts
+        from labhelpers.course.artifacts import Artifacts
         with Artifacts(sys.argv[1]).writing("sft_adapter") as folder:
             (folder / "half").write_text("x")
             print("writing", flush=True)

@@ -18,7 +18,7 @@ from labhelpers.errors import DataError, LabError, ModelError, TrainingError
 from labhelpers.feedback.rankings import add_rankings, load_preferences, load_rankings, split_by_prompt, to_pairs
 from labhelpers.plots import reward as reward_plots
 from labhelpers.policy.classifier import max_input_tokens
-from labhelpers.reward import evaluation as evaluation
+from labhelpers.reward import evaluation
 from labhelpers.reward.model import (
     RewardModel,
     encode_texts,
