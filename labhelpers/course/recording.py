@@ -17,7 +17,7 @@ from pathlib import Path
 
 from labhelpers.course.execution import own_kernel
 from labhelpers.course.notebooks import find_notebooks, notebooks_dir
-from labhelpers.errors import NotebookError
+from labhelpers.errors import NotebookError, storage_advice
 from labhelpers.files import writable_folder
 
 # What Jupyter and its tools note about one execution, and what would differ in the next.
@@ -39,10 +39,10 @@ def record_outputs(
 ) -> list[Path]:
     """Execute notebooks as they stand (the tiny profile) and store their outputs in them; the files written.
 
-    With ``names``, only those are stored, and the notebooks before the last of them are executed too for what they
-    hand over; with ``run_dir``, a folder of an earlier run, only those are executed and the rest is taken from there.
+    With `names`, only those are stored, and the notebooks before the last of them are executed too for what they hand
+    over; with `run_dir`, a folder of an earlier run, only those are executed and the rest is taken from there.
 
-    Raises :class:`NotebookError`, and leaves every file as it was, when a notebook fails or says something that
+    Raises NotebookError, and leaves every file as it was, when a notebook fails or says something that
     cannot be stored.
     """
     wanted = find_notebooks(names, notebooks)
@@ -80,9 +80,11 @@ def executed(path: Path, run_dir: Path) -> str:
     try:
         client.execute()
     except nbclient.exceptions.CellExecutionError as error:
-        raise NotebookError(f"notebook {path.stem} failed: {error.ename}: {error.evalue.strip()}") from None
+        reason = f"{error.ename}: {error.evalue.strip()}"
+        raise NotebookError(reason, notebook=path.stem, kind="raised") from None
     except nbclient.exceptions.DeadKernelError:
-        raise NotebookError(f"notebook {path.stem} failed: its kernel died (out of memory?)") from None
+        reason = "its kernel died, as when memory runs out"
+        raise NotebookError(reason, notebook=path.stem, kind="kernel died") from None
     machine = _places_of_this_machine(path, run_dir)
     problems = []
     for number, cell in enumerate(notebook.cells, start=1):
@@ -91,7 +93,7 @@ def executed(path: Path, run_dir: Path) -> str:
             cell.outputs = _tidy(cell.outputs)
             problems += [f"cell {number} shows {problem}" for problem in _unstorable(cell.outputs, machine)]
     if problems:
-        raise NotebookError(f"notebook {path.stem} cannot be stored: {'; '.join(problems)}")
+        raise NotebookError(f"cannot be stored: {'; '.join(problems)}", notebook=path.stem)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -156,7 +158,7 @@ def _replace_all(texts: dict[Path, str]) -> None:
         for path, draft in drafts.items():
             os.replace(draft, path)
     except OSError as error:
-        raise NotebookError(f"the notebooks cannot be written: {error}") from error
+        raise NotebookError(f"the notebooks cannot be written: {storage_advice(error) or error}") from error
     finally:
         for draft in drafts.values():
             with contextlib.suppress(OSError):
