@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="a parameter for every notebook that declares it, for example -p ppo_steps 20",
+        help="a parameter for every notebook that declares it, for example -p ppo_steps 20; a local path or glob is "
+        "relative to the current folder",
     )
     run.add_argument("--output-dir", metavar="DIR", help="where everything goes (default: runs/PROFILE)")
     run.set_defaults(command=_run)

@@ -46,19 +46,19 @@ def test_a_notebook_error_is_made_from_its_facts_and_keeps_them_between_processe
 @pytest.mark.parametrize(
     "facts, message",
     [
-        ({}, "it is empty"),
-        ({"notebook": "01"}, "notebook 01: it is empty"),
-        ({"notebook": "01", "cell": 3}, "notebook 01, cell 3: it is empty"),
-        ({"notebook": "01", "kind": "raised"}, "notebook 01 failed: it is empty; nothing of it was saved"),
+        ({}, "no text"),
+        ({"notebook": "01"}, "notebook 01: no text"),
+        ({"notebook": "01", "cell": 3}, "notebook 01, cell 3: no text"),
+        ({"notebook": "01", "kind": "raised"}, "notebook 01 failed: no text; nothing of it was saved"),
         (
             {"notebook": "01", "kind": "disk full"},
-            "notebook 01 cannot be written: it is empty; nothing of it was saved",
+            "notebook 01 cannot be written: no text; nothing of it was saved",
         ),
         ({"notebook": "01", "kind": "interrupted"}, "interrupted in notebook 01; nothing of it was saved"),
     ],
 )
 def test_a_notebook_error_says_where(facts, message):
-    assert str(NotebookError("it is empty", **facts)) == message
+    assert str(NotebookError("no text", **facts)) == message
 
 
 def test_a_full_disk_is_known_by_its_number_also_behind_another_error():
