@@ -34,7 +34,7 @@ class PlanFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    notebooks: list[int | str] = Field(min_length=1, description="a list of one notebook or more, such as [03, 04, 05]")
+    notebooks: list[int | str] = Field(min_length=1, description="a list of one notebook or more, such as [01, 04, 05]")
     profile: str = Field("tiny", description="the name of a profile")
     parameters: dict[str, Any] = Field({}, description="a table of names, such as {seed: 0}")
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(

@@ -42,7 +42,7 @@ class Profile:
     # which dialogues are kept: min_chars < length <= max_chars
     min_chars: int
     max_chars: int
-    # supervised fine-tuning (notebook 03)
+    # supervised fine-tuning (notebook 01)
     sft_epochs: int
     sft_learning_rate: float
     sft_batch_size: int
@@ -50,7 +50,7 @@ class Profile:
     sft_lora_r: int
     sft_lora_alpha: int
     sft_lora_dropout: float
-    # reward model (notebook 02)
+    # reward model (notebook 03)
     reward_epochs: int
     reward_learning_rate: float
     reward_batch_size: int
@@ -78,7 +78,7 @@ class Profile:
 _TABLE = {
     # field                tiny                              full
     "policy_model": ("data/models/t5-base-summariser", "google/flan-t5-base"),
-    "sft_adapter": (None, None),  # None: the artifact of notebook 03
+    "sft_adapter": (None, None),  # None: the artifact of notebook 01
     "reward_model": ("data/models/roberta-base", "roberta-base"),
     "toxicity_model": ("data/models/roberta-hate", "facebook/roberta-hate-speech-dynabench-r4-target"),
     "judge_model": ("data/models/roberta-hate-judge", None),

@@ -213,7 +213,7 @@ def test_a_notebook_run_out_of_order_says_which_comes_first(write_notebook, tmp_
     )
     with pytest.raises(
         NotebookError,
-        match=r"cell In \[3\]: artifact 'sft_adapter' is not there: run notebook 03_supervised_finetuning first; exec",
+        match=r"cell In \[3\]: artifact 'sft_adapter' is not there: run notebook 01_supervised_finetuning first, or ",
     ):
         run_notebooks(output_dir=tmp_path / "out")
 

@@ -1,23 +1,23 @@
 """Profiles: complete tables, checked overrides, and data that is found in the places promised."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
-from labhelpers.course import profiles
-from labhelpers.course.profiles import PROFILES, Profile, load_profile
+from labhelpers.course.profiles import FIELDS, PROFILES, Profile, check_value, load_profile
 from labhelpers.errors import DataError, ProfileError
+from labhelpers.sources import locations
 from labhelpers.sources.locations import data_dir
+from tests.support.paths import DATA
 
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_profile_sets_every_field_to_a_value_that_its_own_checks_accept(name):
     profile = load_profile(name)
-    assert {field.name for field in dataclasses.fields(Profile)} == {"name", *profiles.FIELDS}
-    for field in profiles.FIELDS:
+    assert {field.name for field in dataclasses.fields(Profile)} == {"name", *FIELDS}
+    for field in FIELDS:
         value = getattr(profile, field)
-        assert value is None or profiles.check_value(field, value) == value
+        assert value is None or check_value(field, value) == value
 
 
 def test_a_profile_is_frozen_and_overrides_replace_single_fields():
@@ -74,7 +74,7 @@ def test_bundled_locations_become_absolute_and_others_stay(tmp_path, monkeypatch
 
 def test_data_is_found_explicitly_then_by_the_environment_then_in_the_repository(tmp_path, monkeypatch):
     monkeypatch.delenv("LABHELPERS_DATA", raising=False)
-    assert data_dir() == Path(profiles.__file__).resolve().parent.parent / "data"
+    assert data_dir() == DATA
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     monkeypatch.setenv("LABHELPERS_DATA", str(tmp_path / "a"))
@@ -84,7 +84,7 @@ def test_data_is_found_explicitly_then_by_the_environment_then_in_the_repository
 
 def test_data_that_is_nowhere_names_the_places(tmp_path, monkeypatch):
     monkeypatch.delenv("LABHELPERS_DATA", raising=False)
-    monkeypatch.setattr(profiles, "__file__", str(tmp_path / "site" / "labhelpers" / "profiles.py"))
+    monkeypatch.setattr(locations, "__file__", str(tmp_path / "site" / "labhelpers" / "sources" / "locations.py"))
     with pytest.raises(DataError) as missing:
         data_dir()
     for place in ("LABHELPERS_DATA", str(tmp_path / "site" / "data"), str(tmp_path / "site" / "labhelpers" / "_data")):

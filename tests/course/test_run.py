@@ -5,8 +5,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
-from pathlib import Path
 
 import numpy
 import pytest
@@ -15,6 +15,7 @@ import labhelpers
 from labhelpers.course import run as run_module
 from labhelpers.course.run import read_results, record, start
 from labhelpers.errors import DataError, LabError, ProfileError
+from tests.support.paths import ROOT
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_start_gives_a_run_and_shows_no_path(folder):
-    run = start("04_ppo_detoxification", seed=3, run_dir=folder, ppo_steps=2, kl_coef=None)
-    assert repr(run) == "Run(04_ppo_detoxification, profile=tiny, seed=3)"
+    run = start("07_other_methods", seed=3, run_dir=folder, ppo_steps=2, kl_coef=None)
+    assert repr(run) == "Run(07_other_methods, profile=tiny, seed=3)"
     assert (run.profile.ppo_steps, run.seed, run.run_dir) == (2, 3, folder)
     assert run.figures.is_dir() and run.artifacts.folder == folder / "artifacts"
 
@@ -80,7 +81,7 @@ def test_the_folder_is_the_one_given_else_the_environments_else_in_the_repositor
     monkeypatch.setenv("LABHELPERS_RUN_DIR", str(folder / "by environment"))
     assert start("notebook").run_dir == folder / "by environment"
     assert start("notebook", run_dir=str(folder)).run_dir == folder
-    assert run_module.default_run_dir("tiny") == Path(run_module.__file__).parent.parent / "runs" / "tiny"
+    assert run_module.default_run_dir("tiny") == ROOT / "runs" / "tiny"
 
 
 @pytest.mark.parametrize("seed", [-1, 1.0, "1", True, None, 2**32])
@@ -107,7 +108,7 @@ def test_a_full_disk_is_said_plainly(tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(run_module.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(LabError, match="the disk is full: free some space"):
         run_module.writable_folder(tmp_path)
 

@@ -71,8 +71,8 @@ def test_everything_is_listed_then_fetched_then_there(repositories, tmp_path):
         assert "hf_secret" not in listed.stdout + fetched.stdout + fetched.stderr
     # And without any network, by the same names:
     script = """
-        from labhelpers.dialogues import load_dialogues
-        from labhelpers.policy import load_base
+        from labhelpers.sources.dialogues import load_dialogues
+        from labhelpers.policy.loading import load_base
         print(load_base("google/flan-t5-base", device="cpu").config.model_type, len(load_dialogues("knkarthick/dialogsum", "test")))
     """  # noqa: E501
     environment = os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}

@@ -5,12 +5,12 @@ from matplotlib.patches import FancyBboxPatch
 
 from labhelpers.course.notebooks import find_notebooks
 from labhelpers.errors import LabError
-from labhelpers.plots import course_map as pipeline
+from labhelpers.plots import pipeline
 
 
 @pytest.mark.parametrize("here", [None, "00", "04"])
 def test_every_notebook_after_the_tour_has_its_box(here):
-    fig = pipeline.figure(here)
+    fig = pipeline(here)
     fig.draw_without_rendering()
     shown = {text.get_text() for text in fig.axes[0].texts}
     assert {path.stem[:2] for path in find_notebooks()} - {"00"} <= shown
@@ -21,4 +21,4 @@ def test_every_notebook_after_the_tour_has_its_box(here):
 
 def test_a_number_without_a_notebook_is_refused():
     with pytest.raises(LabError, match="12"):
-        pipeline.figure("12")
+        pipeline("12")

@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from labhelpers import plots
 from labhelpers.errors import LabError
 from labhelpers.evaluation.intervals import Interval
-from labhelpers.plots import reward as reward_plots
-from labhelpers.plots import training as plots
 
 TABLE = pd.DataFrame(
     {"before": [0.3, 0.9], "after": [0.0, 0.8], "difference": [-0.3, -0.1], "low": [-0.4, -0.2], "high": [-0.2, 0.1]},
@@ -33,7 +32,7 @@ FIGURES = {
     "paired_differences": lambda: plots.paired_differences([-1, 0, np.nan, 0.5], Interval(-0.2, -0.4, 0.1, 3, 3)),
     "intervals": lambda: plots.intervals(TABLE),
     "policies": lambda: plots.policies(POLICIES),
-    "ranking_to_pairs": lambda: reward_plots.ranking_to_pairs({"A": 2, "B": 1, "C": 2}),
+    "ranking_to_pairs": lambda: plots.ranking_to_pairs({"A": 2, "B": 1, "C": 2}),
     "run_curves": lambda: plots.run_curves({"one": RUN, "two": RUN}, ["ppo/mean_scores", "rouge_l"]),
     "token_view": lambda: plots.token_view(["The", " ", "end"], [0.1, -0.2, 0], [0, 1, 2], [1, -1, 0]),
 }
@@ -94,7 +93,7 @@ def test_the_file_is_what_the_notebook_shows(displayed, tmp_path):
 
 def test_an_unwritable_folder_is_a_clear_error_and_leaves_nothing(displayed, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(LabError, match="the figure kl.png could not be written.*choose another folder"):
+    with pytest.raises(LabError, match="cannot write the figure .*kl.png: .*choose another folder"):
         plots.show(FIGURES["policies"](), "kl", "alt", figures=tmp_path / "file")
     assert displayed == []
 
@@ -134,11 +133,11 @@ def test_a_missing_statistic_and_unequal_lengths_are_named():
 
 
 def test_a_ranking_has_a_row_per_pair_and_none_for_a_tie():
-    axes = reward_plots.ranking_to_pairs({"A": 2, "B": 1, "C": 2, "D": 4}).axes[0]
+    axes = plots.ranking_to_pairs({"A": 2, "B": 1, "C": 2, "D": 4}).axes[0]
     rows = [label.get_text() for label in axes.get_yticklabels()]
     assert rows == ["B before A", "B before C", "B before D", "A before D", "C before D"]
     with pytest.raises(LabError, match="equally good"):
-        reward_plots.ranking_to_pairs({"A": 1, "B": 1})
+        plots.ranking_to_pairs({"A": 1, "B": 1})
 
 
 def test_runs_side_by_side_show_rare_measurements_as_they_are():

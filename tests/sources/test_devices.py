@@ -8,7 +8,7 @@ import pytest
 
 _FAULTS = """
 import resource, sys, torch
-from labhelpers.devices import keep_freed_memory
+from labhelpers.sources.devices import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 for _ in range(30):
