@@ -126,7 +126,8 @@ def end_children(pid: int | None = None) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not sys.stdin: a thread that holds it makes Python abort when it ends
+        pass
     end_children()
     os._exit(1)
 

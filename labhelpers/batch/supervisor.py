@@ -31,7 +31,7 @@ from labhelpers.batch.progress import PROGRESS, Progress, read_progress
 from labhelpers.batch.run_process import JOB, SOURCES, end_children
 from labhelpers.errors import disk_full, storage_advice
 
-LOG = "runner.log"
+LOG = "run.log"
 DISK_GB, FILES, PROCESSES = 2, 20_000, 200  # what one submission may use
 LAST_LINES = 12
 VERDICT = re.compile(r"^(check_\w+): (right\.|not yet\..*)$", re.MULTILINE)

@@ -10,6 +10,11 @@ a run is forked from that, and so is a second one, from which the run's kernels 
 Nothing is shared but what was imported: every run and every kernel is a process of its own, with its own variables,
 environment and files, and what one changes no other sees. Submissions of a cohort are not started this way. Left out
 are libraries that read the environment when they are imported, which a notebook's first cell sets.
+
+`multiprocessing`'s forkserver with preload was tried instead: Dask's workers are daemons and may start no such process,
+and a run that it forked starts a second forkserver for its kernels, which knows of no preload, so that a short run took
+six times as long. A kernel provisioner says how a kernel is started, not where a warm one comes from, and must be an
+entry point of the installed package: the forking would still be ours.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 
 import labhelpers
 from labhelpers import cli
-from labhelpers.batch import progress, supervisor, workers
+from labhelpers.batch import progress, run_process, supervisor, workers
 from labhelpers.batch.outcome import RunOutcome
 from labhelpers.batch.store import Output
 from labhelpers.batch.supervisor import Job
@@ -328,6 +328,16 @@ def test_the_cell_where_it_ended_is_the_one_that_is_known_else_the_one_that_look
 def test_progress_that_cannot_be_read_is_none(tmp_path, text):
     (tmp_path / progress.PROGRESS).write_text(text)
     assert progress.read_progress(tmp_path) == progress.Progress()
+
+
+def test_a_runs_process_that_is_done_ends_well_while_its_watcher_waits(tmp_path):
+    """A thread waits for the end of its standard input, which must not disturb the end of the process itself."""
+    order = {"notebooks": [], "profile": "tiny", "parameters": {}, "limits": None, "keep_going": False}
+    (tmp_path / run_process.JOB).write_text(json.dumps(order))
+    command = [sys.executable, "-P", "-m", "labhelpers.batch.run_process", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.wait(120) == 0, process.stderr.read()
+        process.stdin.close()
 
 
 # with real workers
