@@ -272,6 +272,9 @@ def _say_how_it_ended(outcome: RunOutcome, ended: tuple[Status, str] | None, pro
         outcome.status, outcome.reason = "failed", f"its process ended early: {_last_words(folder)}"
     if ended:
         outcome.status, outcome.reason = ended
+    if outcome.notebook not in outcome.notebooks:  # a submission can write anything there, also a path to elsewhere
+        outcome.notebook = None
+        return
     executed = folder / "notebooks" / f"{outcome.notebook}.ipynb"
     if (cells := _cells(executed)) is not None:
         outcome.executed = f"notebooks/{executed.name}"

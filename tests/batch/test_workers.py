@@ -297,6 +297,18 @@ def test_a_process_that_ended_early_is_a_failure_with_its_last_words(tmp_path):
     assert (outcome.status, outcome.reason) == ("failed", "its process ended early: MemoryError")
 
 
+def test_a_notebook_that_was_not_asked_for_is_not_read(tmp_path):
+    """A submission can write its own progress, and must not lead to somebody else's notebook."""
+    output = {"output_type": "error", "traceback": ["secret"]}
+    cells = [{"cell_type": "code", "source": "1", "metadata": {}, "outputs": [output]}]
+    (tmp_path / "secret.ipynb").write_text(json.dumps({"cells": cells}))
+    (tmp_path / "run" / "notebooks").mkdir(parents=True)
+    failure = progress.Failure("../../secret", "x")
+    outcome = RunOutcome("a1", notebooks=["01_first"])
+    supervisor._say_how_it_ended(outcome, None, progress.Progress(failures=[failure]), tmp_path / "run")
+    assert (outcome.status, outcome.notebook, outcome.executed, outcome.last_lines) == ("failed", None, None, [])
+
+
 def test_a_draft_is_kept_and_half_a_file_is_not(tmp_path):
     folder = tmp_path / "notebooks"
     folder.mkdir()
