@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 import labhelpers
 from labhelpers.batch.outcome import RunOutcome
@@ -24,15 +24,15 @@ from labhelpers.course import profiles
 from labhelpers.course.notebooks import find_notebooks
 from labhelpers.course.parameters import check_parameters, declared_parameters, parse_value
 from labhelpers.errors import NotebookError, ProfileError, UsageError, close_matches
+from labhelpers.validation import STRICT, Count, Positive
 
 MOST_RUNS = 10_000
-Above0 = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class PlanFile(BaseModel):
     """A plan as it is written: its fields and the form of each, which its description says in words."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = STRICT
 
     notebooks: list[int | str] = Field(min_length=1, description="a list of one notebook or more, such as [01, 04, 05]")
     profile: str = Field("tiny", description="the name of a profile")
@@ -40,9 +40,9 @@ class PlanFile(BaseModel):
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         {}, description="a table of names with a list of one value or more for each, such as {seed: [0, 1, 2]}"
     )
-    timeout_minutes: Above0 | None = Field(None, description="a number above 0")
-    memory_gb: Above0 | None = Field(None, description="a number above 0")
-    threads: Annotated[int, Field(gt=0)] | None = Field(None, description="a whole number above 0")
+    timeout_minutes: Positive | None = Field(None, description="a number above 0")
+    memory_gb: Positive | None = Field(None, description="a number above 0")
+    threads: Count | None = Field(None, description="a whole number above 0")
     submissions: str | None = Field(None, description="a folder with a folder per student")
     weak_isolation: bool = Field(False, description="true or false")
 
