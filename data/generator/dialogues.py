@@ -1,7 +1,7 @@
 """Dialogues with summaries, in DialogSum's schema, drawn from the scenario grammar.
 
 Every row is drawn from a generator seeded with the row's own name, so a row never depends on the rows before it
-(except that a duplicate is drawn again).  The facts behind a dialogue are kept, and every one of them stands
+(except that a duplicate is drawn again). The facts behind a dialogue are kept, and every one of them stands
 verbatim in the dialogue and in each of its three references: that is what makes honesty measurable.
 
 The column `summary` is what one impatient annotator wrote: one of the references, and with probability

@@ -1,7 +1,7 @@
 """Texts labelled nothate or hate: what the toxicity classifiers learn from and are tested on.
 
 Three splits with disjoint phrasings and the same insult words: `train` (for the classifier that gives the reward),
-`judge` (for a second one that never gives a reward) and `test`.  A text's `template` names the phrasing it came from.
+`judge` (for a second one that never gives a reward) and `test`. A text's `template` names the phrasing it came from.
 Insults are aimed at people and mild; being annoyed with a thing, or saying that somebody is *not* a fool, is nothate.
 """
 
@@ -98,7 +98,7 @@ def _chat(rng: random.Random, split: str, label: str) -> tuple[str, str]:
 def rows(used: set) -> dict[str, list[dict]]:
     """The rows of the three splits; `used` holds the dialogues' texts and combinations, which are not used again.
 
-    Rows come in pairs, one nothate and one hate.  A pair made from a summary uses the same summary twice, so that
+    Rows come in pairs, one nothate and one hate. A pair made from a summary uses the same summary twice, so that
     nothing but the insult tells the two apart.
     """
     taken: set[str] = set()

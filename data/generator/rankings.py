@@ -1,8 +1,8 @@
 """Simulated human rankings in the output form of a Ground Truth / A2I labelling job.
 
-No person ranked anything here.  Every response has a latent quality by its kind (`QUALITY`, and a little of its own);
+No person ranked anything here. Every response has a latent quality by its kind (`QUALITY`, and a little of its own);
 an annotator sees that quality through Gaussian noise whose size is the annotator's own (`CARELESSNESS`) and ranks what
-comes out, 1 for the best.  Two scores that are nearly the same become a tie half of the time, and now and then an
+comes out, 1 for the best. Two scores that are nearly the same become a tie half of the time, and now and then an
 annotator leaves a response without a rank.
 
 Kinds of responses, best first: complete (faithful, every fact) > vague > wrong (a fact replaced by another value, or a
@@ -16,6 +16,7 @@ import random
 from data.generator import dialogues
 from data.generator.notation import TEXTS, sections
 from data.generator.scenarios import BOOKS, all_templates, with_preposition
+from labhelpers.errors import DataError
 from labhelpers.sources.dialogues import FACT_KEYS, format_prompt
 
 SIZE = 480
@@ -124,6 +125,9 @@ def rows(used: set) -> list[dict]:
     # The questions are spread among the summaries; the first item is the first question.
     asked = {i * SIZE // len(QUESTIONS): question for i, question in enumerate(QUESTIONS)}
     templates = all_templates()
+    nameless = {template.topic for template in templates} - _SUBJECTS.keys()
+    if nameless:
+        raise DataError(f"no entry for the topic {min(nameless)!r} under [subjects]", file=TEXTS / "rankings.txt")
     result, number = [], 0
     for item in range(SIZE):
         rng = random.Random(f"rankings/{item}")

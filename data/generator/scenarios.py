@@ -12,8 +12,6 @@ from labhelpers.errors import close_matches
 from labhelpers.sources.dialogues import FACT_KEYS
 
 TONES = ("service", "work", "friends")
-#: The order in which templates take turns.
-FILES = ("travel", "services", "home", "health", "work", "leisure")
 
 _FACTS = sections(
     TEXTS / "facts.txt",
@@ -162,8 +160,8 @@ def parse(file: Path) -> list[Template]:
 
 @cache
 def all_templates() -> tuple[Template, ...]:
-    """Every template, in the order of `FILES`."""
-    return tuple(template for name in FILES for template in parse(TEXTS / "scenarios" / f"{name}.txt"))
+    """Every template, in the order of the files' names."""
+    return tuple(template for file in sorted((TEXTS / "scenarios").glob("*.txt")) for template in parse(file))
 
 
 def vocabulary() -> dict[str, list[str]]:

@@ -15,7 +15,7 @@ from data.generator.scenarios import all_templates, parse, with_preposition
 from labhelpers.errors import DataError
 from labhelpers.reward.evaluation import KINDS
 from labhelpers.sources.dialogues import FACT_KEYS, format_prompt
-from tests.support.paths import DATA
+from tests.support.paths import DATA, ROOT
 
 SPLITS = ("train", "validation", "test")
 INSULT = re.compile(r"\b(?:" + "|".join(dialogues.LEXICON) + r")s?\b", re.IGNORECASE)
@@ -184,6 +184,17 @@ def test_rankings_are_well_formed(items):
             assert all(rank.isdigit() and 1 <= int(rank) <= count for rank in ranks.values())
         summaries += "Summarize the following conversation." in task["prompt"]
     assert len(items) - summaries == len(rankings.QUESTIONS) >= 100 and summaries >= 370
+
+
+def test_neither_the_package_nor_a_notebook_needs_the_generator():
+    for path in [*(ROOT / "labhelpers").rglob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")]:
+        assert "data.generator" not in path.read_text(encoding="utf-8"), path
+
+
+def test_a_topic_that_rankings_cannot_name_is_refused(monkeypatch):
+    monkeypatch.delitem(rankings._SUBJECTS, "train")
+    with pytest.raises(DataError, match="no entry for the topic 'train'"):
+        rankings.rows(set())
 
 
 def test_the_kinds_are_those_that_the_reward_models_evaluation_knows():
