@@ -124,7 +124,7 @@ def parse(file: Path) -> list[Template]:
             if len(rest.split()) != 2 or rest.split()[1] not in TONES:
                 raise line.error(f"a topic is `= name tone`, with one of the tones {', '.join(TONES)}")
             topic, template = Topic(*rest.split()), None
-        elif topic and line.text.startswith("what:"):
+        elif topic and line.text.startswith("what:") and (not template or "what" in template.values):
             what = tuple(value.strip() for value in line.text.removeprefix("what:").split(";"))
             if template:
                 template.values["what"] = what
@@ -145,8 +145,10 @@ def parse(file: Path) -> list[Template]:
             elif mark == "/":
                 raise line.error("another phrasing, but no turn above it")
             else:
-                last = said.turns[-1].group if said.turns else 0
-                group = (last or 1 + max((turn.group for turn in said.turns), default=0)) if rest[0] == "?" else 0
+                groups = [turn.group for turn in said.turns] or [0]
+                group = 0
+                if rest[0] == "?":  # a run of optional turns is one group
+                    group = groups[-1] or max(groups) + 1
                 said.turns.append(Turn(mark, [rest[1:].strip()], group))
         else:
             raise line.error("not in the notation of scenarios, or not in this place (see data/generator/README.md)")

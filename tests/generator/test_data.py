@@ -321,6 +321,7 @@ def test_scenarios_are_read_as_their_format_says(tmp_path):
         (7, "A: Is it {where}?", 7, "unknown slot {where}"),
         (7, "A: Is it {what?", 7, "a brace without its partner"),
         (10, "? what is this", 10, "not in the notation"),
+        (14, "- other friends | who", 15, "not in the notation"),
         (13, "", 6, "a template has turns and three references, but this has 2"),
     ],
 )
