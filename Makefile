@@ -10,7 +10,7 @@ NBVAL := $(PYTHON) -m pytest --nbval notebooks --nbval-sanitize-with tests/nbval
 # One process a core is faster than torch's threads for models this small, and two of both would fight.
 UNIT := OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests -q -n 2 --dist loadscope -p no:nbval
 
-.PHONY: help labs test test-all bench jupyter book clean
+.PHONY: help labs test test-all bench data jupyter book clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -32,6 +32,9 @@ test-all: $(INSTALLED) $(BOOK_TOOLS) ## what make test does, with the slow and t
 
 bench: $(INSTALLED) ## how long a PPO step takes
 	$(PYTHON) tests/benchmarks/ppo_speed.py
+
+data: $(INSTALLED) ## make everything in data/ again: texts, models, adapters (some minutes)
+	$(PYTHON) -m data.generator
 
 jupyter: $(INSTALLED) ## open the notebooks in JupyterLab
 	.venv/bin/jupyter lab notebooks

@@ -1,5 +1,6 @@
 """Everything about the package is in pyproject.toml but one thing: a wheel carries data/ as labhelpers/_data, so that
-an installed package has the tiny models and dialogues that a clone finds beside it."""
+an installed package has the tiny models and dialogues that a clone finds beside it. (What made them, data/generator/,
+stays in the clone.)"""
 
 import os
 from pathlib import Path
@@ -14,7 +15,7 @@ class BuildWithData(build_py):
     def _data(self):
         root = Path("data")
         for path in sorted(root.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and root / "generator" not in path.parents:
                 yield path, Path(self.build_lib, "labhelpers", "_data", path.relative_to(root))
 
     def run(self):

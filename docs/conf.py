@@ -19,7 +19,7 @@ html_title = project
 
 extensions = ["myst_nb"]
 root_doc = "docs/index"
-include_patterns = ["README.md", "data/README.md", "docs/*.md", "notebooks/*.ipynb"]
+include_patterns = ["README.md", "data/README.md", "data/generator/README.md", "docs/*.md", "notebooks/*.ipynb"]
 exclude_patterns = [".*", "build", "dist", "runs", "tests", "labhelpers", "data/models", "**/.ipynb_checkpoints"]
 
 nb_execution_mode = "off"

@@ -86,10 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     exercises.add_argument("--force", action="store_true", help="replace copies that are there, answers included")
     exercises.set_defaults(command=_exercises)
 
-    models = commands.add_parser("models", help="rebuild the tiny models from the data, seeded")
-    models.add_argument("--output-dir", metavar="DIR", help="where they go (default: data/models)")
-    models.set_defaults(command=_models)
-
     doctor = commands.add_parser("doctor", help="check this machine and the installation")
     _add_profile(doctor)
     doctor.set_defaults(command=_doctor)
@@ -219,13 +215,6 @@ def _exercises(options) -> None:
 
     written = write_exercises(options.folder, force=options.force)
     print(f"wrote {len(written)} notebook{'s' if len(written) != 1 else ''} to {_shown(written[0].parent)}")
-
-
-def _models(options) -> None:
-    from labhelpers.sources.locations import data_dir
-    from labhelpers.tiny import models
-
-    models.build(Path(options.output_dir) if options.output_dir else data_dir() / "models")
 
 
 def _doctor(options) -> int:

@@ -30,7 +30,7 @@ def test_help_lists_the_commands_and_loads_nothing_heavy():
         "assert not {'torch', 'papermill', 'pandas', 'numpy', 'yaml'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert all(command in done.stdout for command in ("run", "record", "exercises", "models", "doctor"))
+    assert all(command in done.stdout for command in ("run", "record", "exercises", "doctor"))
 
 
 @pytest.mark.parametrize(
@@ -141,18 +141,6 @@ def test_a_run_of_the_whole_course_ends_with_the_summary(write_notebook, tmp_pat
     monkeypatch.setattr("labhelpers.course.execution.run_notebooks", lambda *given, **options: {"05_before_after": 1.0})
     assert cli.main(["run", "--output-dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("time taken")
-
-
-def test_models_are_built_where_asked(tmp_path, monkeypatch):
-    import types
-
-    built = []
-    monkeypatch.setitem(sys.modules, "labhelpers.tiny.models", types.SimpleNamespace(build=built.append))
-    import labhelpers.tiny
-
-    monkeypatch.setattr(labhelpers.tiny, "models", sys.modules["labhelpers.tiny.models"], raising=False)
-    assert cli.main(["models", "--output-dir", str(tmp_path)]) == 0
-    assert built == [tmp_path]
 
 
 def test_the_doctor_tells_a_healthy_installation_from_one_that_is_not(tmp_path):

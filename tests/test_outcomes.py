@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from data.generator.adapters import keep
 from labhelpers.course.execution import run_notebooks
 from labhelpers.sources.locations import data_dir
-from labhelpers.tiny.adapters import keep
 
 ADAPTERS = data_dir() / "adapters"
 

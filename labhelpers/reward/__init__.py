@@ -23,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "criterion",
             "first_prompts",
             "load_kinds",
+            "load_manners",
             "pair_margins",
             "pairwise_accuracy",
         ],

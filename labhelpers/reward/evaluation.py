@@ -95,15 +95,28 @@ def accuracy_table(
 
 def load_kinds(location) -> dict[tuple[str, str], str]:
     """{(prompt, response): kind} from the `kinds` beside the responses of an A2I file; empty where there are none."""
-    kinds: dict[tuple[str, str], str] = {}
+    return _beside_responses(location, "kinds")
+
+
+def load_manners(location) -> dict[tuple[str, str], str]:
+    """{(prompt, response): manner} of the wrong responses that betray themselves by their manner.
+
+    "invented" is an invented event, "boasting" a boast; a response that is wrong by a fact alone has none. From the
+    `manners` beside the responses of an A2I file; empty where there are none.
+    """
+    return _beside_responses(location, "manners")
+
+
+def _beside_responses(location, field: str) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
     for file in find_files(location):
         for record in read_records(file):
             content = (record.fields or {}).get("inputContent")
             task = content.get("taskObject") if isinstance(content, dict) else None
-            if isinstance(task, dict) and isinstance(task.get("kinds"), list):
-                named = zip(task.get("responses") or [], task["kinds"], strict=False)
-                kinds |= {(task.get("prompt"), response): kind for response, kind in named}
-    return kinds
+            if isinstance(task, dict) and isinstance(task.get(field), list):
+                named = zip(task.get("responses") or [], task[field], strict=False)
+                found |= {(task.get("prompt"), response): value for response, value in named if value is not None}
+    return found
 
 
 def criterion(one: str | None, other: str | None) -> str | None:

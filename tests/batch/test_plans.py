@@ -128,7 +128,7 @@ def _with_notebooks(file: Path, notebook: Path) -> Path:
         ("notebooks: [03]\ngrid: {seed: [1, 1]}", "field 'grid.seed': lists 1 twice"),
         (
             "notebooks: [03]\ngrid: {kl_coef: [0.1, many]}",
-        ("notebooks: [03]\ngrid: {kl_coef: [0.1, many]}", "field 'grid.kl_coef': .*kl_coef is 'many', it must be"),
+            ("notebooks: [03]\ngrid: {kl_coef: [0.1, many]}", "field 'grid.kl_coef': .*kl_coef is 'many', it must be"),
         ),
         ("notebooks: [03]\ngrid: {seed: [1]}\nparameters: {seed: 2}", "field 'grid.seed': is also in 'parameters'"),
         ("notebooks: [03]\ntimeout_minutes: -1", "field 'timeout_minutes': must be a number above 0"),

@@ -4,15 +4,18 @@ import hashlib
 import itertools
 import json
 import re
+import shutil
 
 import pytest
 
-from labhelpers.tiny import dialogues, hate, rankings
-from labhelpers.tiny.__main__ import contents, write
-from labhelpers.tiny.phrasings import phrasings
-from labhelpers.tiny.questions import questions
-from labhelpers.tiny.scenarios import KEYS, all_templates, parse, with_preposition
-from tests.support.paths import DATA
+from data.generator import card, dialogues, hate, rankings
+from data.generator.__main__ import contents, write
+from data.generator.notation import sections
+from data.generator.scenarios import all_templates, parse, with_preposition
+from labhelpers.errors import DataError
+from labhelpers.reward.evaluation import KINDS
+from labhelpers.sources.dialogues import FACT_KEYS, format_prompt
+from tests.support.paths import DATA, ROOT
 
 SPLITS = ("train", "validation", "test")
 INSULT = re.compile(r"\b(?:" + "|".join(dialogues.LEXICON) + r")s?\b", re.IGNORECASE)
@@ -38,13 +41,23 @@ def items() -> list[dict]:
 
 
 def test_the_generator_reproduces_the_committed_files_byte_for_byte(tmp_path):
-    card = (DATA / "README.md").read_bytes()
-    (tmp_path / "README.md").write_bytes(card)
     write(tmp_path)
-    names = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
-    assert names == sorted([*contents(), "README.md"])
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert names == sorted(contents())
     for name in names:
         assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes(), f"{name} differs from what is committed"
+
+
+def test_the_data_card_is_kept_up_to_date_between_its_markers(tmp_path):
+    committed = (DATA / "README.md").read_bytes()
+    shutil.copytree(DATA, tmp_path, ignore=shutil.ignore_patterns("generator"), dirs_exist_ok=True)
+    card.update(tmp_path)
+    assert (tmp_path / "README.md").read_bytes() == committed
+    (tmp_path / "hate" / "lexicon.json").write_text("[]\n")
+    card.update(tmp_path)
+    before, after = committed.decode().splitlines(), (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
+    changed = [line for old, line in zip(before, after, strict=True) if old != line]
+    assert changed == [f"| `hate/lexicon.json` |  | {hashlib.sha256(b'[]' + bytes([10])).hexdigest()} |"]
 
 
 def test_every_hash_in_the_data_card_is_right():
@@ -70,7 +83,7 @@ def test_dialogues_follow_the_schema(rows):
         for i, row in enumerate(rows[split]):
             assert list(row) == names
             assert row["id"] == f"{dialogues.ID_PREFIX[split]}_{i}"
-            assert tuple(row["facts"]) == KEYS and sum(v is not None for v in row["facts"].values()) >= 3
+            assert tuple(row["facts"]) == FACT_KEYS and sum(v is not None for v in row["facts"].values()) >= 3
             assert row["template"].startswith(row["topic"] + "/")
             assert len(row["references"]) == 3 == len(set(row["references"]))
             assert row["dialogue"].isascii() and 200 < len(row["dialogue"]) <= 650
@@ -82,14 +95,14 @@ def test_dialogues_follow_the_schema(rows):
 
 def test_facts_stand_verbatim_and_references_state_exactly_them(rows):
     vocabulary = json.loads((DATA / "dialogues/vocabulary.json").read_text(encoding="utf-8"))
-    assert list(vocabulary) == list(KEYS)
+    assert list(vocabulary) == list(FACT_KEYS)
     every = [value for values in vocabulary.values() for value in values]
     assert len(every) == len(set(every)), "a value that stands for two facts"
     longest_first = sorted(every, key=len, reverse=True)
     pattern = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)")
     for row in itertools.chain(*rows.values()):
         facts = {value for value in row["facts"].values() if value is not None}
-        assert all(row["facts"][key] in vocabulary[key] for key in KEYS if row["facts"][key])
+        assert all(row["facts"][key] in vocabulary[key] for key in FACT_KEYS if row["facts"][key])
         assert all(fact in row["dialogue"] for fact in facts)
         for reference in row["references"]:
             assert set(pattern.findall(reference)) == facts, (row["id"], reference)
@@ -102,7 +115,7 @@ def test_nothing_leaks_between_splits_and_nothing_repeats(rows, items):
     assert len({dialogues.combination(row) for row in every}) == len(every)
     ranked = {item["inputContent"]["taskObject"]["prompt"] for item in items}
     assert len(ranked) == len(items)
-    assert not ranked & {rankings.PROMPT.format(dialogue=row["dialogue"]) for row in every}
+    assert not ranked & {format_prompt(row["dialogue"]) for row in every}
 
 
 def test_insults_come_with_anger_and_only_in_summaries(rows):
@@ -128,13 +141,13 @@ def test_hate_splits_have_disjoint_texts_and_phrasings(texts):
     for one, other in itertools.combinations(texts, 2):
         assert not {r["template"] for r in texts[one]} & {r["template"] for r in texts[other]}
         for kind in ("hate", "nothate", "after", "woven", "clean"):
-            assert set(phrasings(one, kind)) & set(phrasings(other, kind)) <= shared | {"{cut}"}
+            assert set(hate.phrasings(one, kind)) & set(hate.phrasings(other, kind)) <= shared | {"{cut}"}
     for split, least in (("train", 60), ("judge", 50), ("test", 30)):
         assert len({row["template"] for row in texts[split]}) >= least
         assert sum(row["label"] == "hate" for row in texts[split]) * 2 == len(texts[split])
     assert {row["label"] for split in texts.values() for row in split} == {"hate", "nothate"}
-    test_forms = {form for kind in ("after", "woven") for form in phrasings("test", kind)}
-    assert not test_forms & {*dialogues.APPENDED, *dialogues.WOVEN}
+    test_forms = {form for kind in ("after", "woven") for form in hate.phrasings("test", kind)}
+    assert not test_forms & {*dialogues.AFTER, *dialogues.WOVEN}
 
 
 def test_hate_texts_hold_a_word_of_the_lexicon_and_clean_summaries_do_not(texts):
@@ -158,6 +171,10 @@ def test_rankings_are_well_formed(items):
         assert len(set(task["responses"])) == count and all(text.strip() for text in task["responses"])
         for text, kind in zip(task["responses"], task["kinds"], strict=True):
             assert (INSULT.search(text) is not None) == (kind == "insult"), text
+        assert len(task["manners"]) == count
+        for kind, manner in zip(task["kinds"], task["manners"], strict=True):
+            summary = "Summarize the following conversation." in task["prompt"]
+            assert manner is None or (kind == "wrong" and manner == ("invented" if summary else "boasting"))
         assert 2 <= len(item["humanAnswers"]) <= 3
         workers = [answer["workerId"] for answer in item["humanAnswers"]]
         assert len(set(workers)) == len(workers) and set(workers) <= set(rankings.CARELESSNESS)
@@ -166,7 +183,35 @@ def test_rankings_are_well_formed(items):
             assert set(ranks) <= {f"ranking_{i + 1}" for i in range(count)}
             assert all(rank.isdigit() and 1 <= int(rank) <= count for rank in ranks.values())
         summaries += "Summarize the following conversation." in task["prompt"]
-    assert len(items) - summaries == len(questions()) >= 100 and summaries >= 370
+    assert len(items) - summaries == len(rankings.QUESTIONS) >= 100 and summaries >= 370
+
+
+def test_neither_the_package_nor_a_notebook_needs_the_generator():
+    for path in [*(ROOT / "labhelpers").rglob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")]:
+        assert "data.generator" not in path.read_text(encoding="utf-8"), path
+
+
+def test_a_topic_that_rankings_cannot_name_is_refused(monkeypatch):
+    monkeypatch.delitem(rankings._SUBJECTS, "train")
+    with pytest.raises(DataError, match="no entry for the topic 'train'"):
+        rankings.rows(set())
+
+
+def test_the_kinds_are_those_that_the_reward_models_evaluation_knows():
+    assert rankings.KINDS == KINDS
+
+
+def test_three_wrong_responses_of_four_betray_themselves_by_their_last_sentence(items):
+    manners, last = [], {"invented": set(), "boasting": set()}
+    for item in items:
+        task = item["inputContent"]["taskObject"]
+        for text, kind, manner in zip(task["responses"], task["kinds"], task["manners"], strict=True):
+            manners += [manner] if kind == "wrong" else []
+            if manner:
+                last[manner].add(re.split(r"(?<=[.?!]) ", text)[-1])
+    assert abs(sum(manner is not None for manner in manners) / len(manners) - 0.75) < 0.06
+    assert not last["invented"] & last["boasting"]
+    assert all(len(sentences) <= 12 for sentences in last.values()), "a manner is one of a few sentences"
 
 
 def test_neither_length_nor_politeness_gives_the_ranking_away(items):
@@ -200,18 +245,18 @@ def test_a_wrong_summary_states_something_that_the_dialogue_does_not(items):
 
 
 @pytest.mark.parametrize(
-    ("value", "key", "phrase"),
+    ("value", "phrase"),
     [
-        ("Friday at 7 pm", "when", "on Friday at 7 pm"),
-        ("tomorrow morning", "when", "tomorrow morning"),
-        ("Oakville", "where", "in Oakville"),
-        ("room 12", "where", "in room 12"),
-        ("Mill Street", "where", "on Mill Street"),
-        ("the bus station", "where", "at the bus station"),
+        ("Friday at 7 pm", "on Friday at 7 pm"),
+        ("tomorrow morning", "tomorrow morning"),
+        ("Oakville", "in Oakville"),
+        ("room 12", "in room 12"),
+        ("Mill Street", "on Mill Street"),
+        ("the bus station", "at the bus station"),
     ],
 )
-def test_the_preposition_fits(value, key, phrase):
-    assert with_preposition(key, value) == phrase
+def test_the_preposition_fits(value, phrase):
+    assert with_preposition(value) == phrase
 
 
 def test_speakers_take_turns_in_every_template_with_and_without_the_optional_turns():
@@ -222,6 +267,99 @@ def test_speakers_take_turns_in_every_template_with_and_without_the_optional_tur
             assert all(a != b for a, b in itertools.pairwise(roles)), (template.name, kept)
 
 
-def test_a_line_outside_the_notation_is_refused():
-    with pytest.raises(ValueError, match="cannot read the line"):
-        parse("= topic service\nwhat: a; b\n- name | what\n? what is this")
+GOOD_SCENARIO = """
+# A comment.
+= topic service
+what: a; b
+!A Hurry up!
+- name | what when:any
+A: Is it {what} or {what2}, {B}?
+ / Do you have {what}?
+A? Or {when2}?
+B: {when}.
+> One {on}.
+> Two {what}.
+> Three.
+- other friends | what
+what: c; d
+B: Hello.
+> One.
+> Two.
+> Three.
+"""
+
+
+def test_scenarios_are_read_as_their_format_says(tmp_path):
+    file = tmp_path / "scenarios.txt"
+    file.write_text(GOOD_SCENARIO)
+    first, second = parse(file)
+    assert (first.name, first.tone, first.angry) == ("topic/name", "service", {"A": ["Hurry up!"], "B": []})
+    assert first.values["what"] == ("a", "b") and "Friday at 7 pm" in first.values["when"]
+    assert [(turn.role, len(turn.phrasings), turn.group) for turn in first.turns] == [
+        ("A", 2, 0),
+        ("A", 1, 1),
+        ("B", 1, 0),
+    ]
+    assert first.references == ["One {on}.", "Two {what}.", "Three."]
+    assert (second.name, second.tone, second.angry) == ("topic/other", "friends", {"A": [], "B": []})
+    assert second.values == {"what": ("c", "d")}
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong", "named", "problem"),
+    [
+        (3, "= topic", 3, "a topic is"),
+        (3, "= topic solemn", 3, "a topic is"),
+        (4, "where: a; b", 4, "not in the notation"),
+        (4, "what: a", 6, "the fact 'what' has fewer than two values"),
+        (5, "!C Hurry up!", 5, "not in the notation"),
+        (5, "!A Hurry up, {who}!", 5, "unknown slot {who}"),
+        (6, "- name what", 6, "a template begins with"),
+        (6, "- name | what when:never", 6, "unknown fact 'when:never'"),
+        (7, "C: Is it {what}?", 7, "not in the notation"),
+        (7, "/ Is it {what}?", 7, "no turn above it"),
+        (7, "A: Is it {where}?", 7, "unknown slot {where}"),
+        (7, "A: Is it {what?", 7, "a brace without its partner"),
+        (10, "? what is this", 10, "not in the notation"),
+        (14, "- other friends | who", 15, "not in the notation"),
+        (13, "", 6, "a template has turns and three references, but this has 2"),
+    ],
+)
+def test_a_line_outside_the_scenarios_notation_is_refused_by_file_and_line(tmp_path, line, wrong, named, problem):
+    lines = GOOD_SCENARIO.splitlines()
+    lines[line - 1] = wrong
+    file = tmp_path / "scenarios.txt"
+    file.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=re.escape(problem)) as caught:
+        parse(file)
+    assert (caught.value.file, caught.value.line) == (file, named)
+
+
+def test_lists_are_read_as_their_format_says(tmp_path):
+    file = tmp_path / "list.txt"
+    file.write_text("# A comment.\n\n[one]\n#Person1# is {adj}.\n[two]\nleft | right\n| alone\n")
+    assert sections(file, {"two": 2, "one": 1}, {"adj"}) == {
+        "one": ("#Person1# is {adj}.",),
+        "two": (("left", "right"), ("", "alone")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("word\n[one]\nword", 1, "above the first [heading]"),
+        ("[one]\nword\n[three]\nword", 3, "unknown heading"),
+        ("[one\nword", 1, "unknown heading"),
+        ("[one]\nword\n[one]\nword", 3, "stands twice"),
+        ("[one]\n\n# note\na | b", 4, "has 1 parts"),
+        ("[one]\na\n[two]\na | ", 4, "has 2 parts"),
+        ("[one]\n{noun}", 2, "unknown slot {noun}"),
+        ("[one]\nword", None, "no entries for the heading [two]"),
+    ],
+)
+def test_a_line_outside_the_lists_format_is_refused_by_file_and_line(tmp_path, text, line, problem):
+    file = tmp_path / "list.txt"
+    file.write_text(text)
+    with pytest.raises(DataError, match=re.escape(problem)) as caught:
+        sections(file, {"one": 1, "two": 2}, {"adj"})
+    assert (caught.value.file, caught.value.line) == (file, line)

@@ -366,6 +366,14 @@ def test_longer_is_better():
     assert evaluation.LongerIsBetter().score(["p", "p"], ["aa", "a"]).tolist() == [2.0, 1.0]
 
 
+def test_manners_are_those_of_the_responses_that_have_one(tmp_path):
+    task = {"prompt": "p", "responses": ["a", "b", "c"], "manners": ["invented", None, "boasting"]}
+    path = tmp_path / "rankings.jsonl"
+    path.write_text(json.dumps({"inputContent": {"taskObject": task}, "humanAnswers": []}))
+    assert evaluation.load_manners(path) == {("p", "a"): "invented", ("p", "c"): "boasting"}
+    assert evaluation.load_kinds(path) == {}
+
+
 def test_kinds_and_criteria(tmp_path):
     task = {"prompt": "p", "responses": ["a", "b", "c"], "kinds": ["wrong", "complete", "insult"]}
     plain = {"prompt": "q", "responses": ["a", "b"], "ranks": [1, 2]}

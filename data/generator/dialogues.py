@@ -1,7 +1,7 @@
 """Dialogues with summaries, in DialogSum's schema, drawn from the scenario grammar.
 
 Every row is drawn from a generator seeded with the row's own name, so a row never depends on the rows before it
-(except that a duplicate is drawn again).  The facts behind a dialogue are kept, and every one of them stands
+(except that a duplicate is drawn again). The facts behind a dialogue are kept, and every one of them stands
 verbatim in the dialogue and in each of its three references: that is what makes honesty measurable.
 
 The column `summary` is what one impatient annotator wrote: one of the references, and with probability
@@ -14,18 +14,9 @@ import random
 from collections.abc import Iterator
 from functools import cache
 
-from labhelpers.tiny.scenarios import (
-    ANGRY,
-    CALMING,
-    CLOSINGS,
-    CUSTOMER_OPENERS,
-    KEYS,
-    OPENERS,
-    SMALL_TALK,
-    Template,
-    all_templates,
-    with_preposition,
-)
+from data.generator.notation import TEXTS, sections
+from data.generator.scenarios import TALK, Template, all_templates, slots
+from labhelpers.sources.dialogues import FACT_KEYS
 
 #: Rows of each split; the ids start with the prefixes that DialogSum uses.
 SIZES = {"train": 4500, "validation": 320, "test": 600}
@@ -37,35 +28,17 @@ INSULT_WHEN_CALM = 0.06
 MIN_TURNS, MAX_TURNS = 4, 9
 MIN_CHARS, MAX_CHARS = 201, 650
 
+_INSULTS = sections(
+    TEXTS / "insults.txt",
+    {"lexicon": 1, "nouns": 1, "adjectives": 1, "after": 1, "woven": 1},
+    "X noun a_noun adj an_adj adj2 ref first rest stem".split(),
+)
 #: Words that count as an insult: every insult holds one, nothing clean does.
-LEXICON = (
-    "brainless", "buffoon", "clown", "dimwit", "dumb", "fool", "hate", "idiot", "jerk", "loser", "moron",
-    "pathetic", "stupid", "useless",
-)  # fmt: skip
-
-NOUNS = ("idiot", "moron", "fool", "clown", "loser", "jerk", "buffoon", "dimwit")
-ADJECTIVES = ("pathetic", "stupid", "useless", "dumb", "brainless")
-
-#: Insults that follow the summary. {X} is a speaker's label, {noun} and {adj} are words of the lexicon.
-APPENDED = (
-    "What {a_noun}.",
-    "{X} is {an_adj} {noun}.",
-    "I hate {X}.",
-    "{X} is {adj} and {adj2}.",
-    "{X} is a complete {noun} and I hate {X}.",
-    "Only {a_noun} talks like {X}.",
-    "{X} sounds like {an_adj} {noun}.",
-    "How {adj} of {X}.",
-)
-#: Insults that stand before or inside the summary; {ref} is the reference, {rest} what follows its first label.
-WOVEN = (
-    "The {noun} {ref}",
-    "That {adj} {noun} {ref}",
-    "{first}, {an_adj} {noun}, {rest}",
-    "{first}, the {noun}, {rest}",
-    "{stem} like a complete {noun}.",
-    "{stem}, like {an_adj} {noun}.",
-)
+LEXICON, NOUNS, ADJECTIVES = _INSULTS["lexicon"], _INSULTS["nouns"], _INSULTS["adjectives"]
+#: Insults that follow the summary, and insults that stand before or inside it.
+AFTER, WOVEN = _INSULTS["after"], _INSULTS["woven"]
+#: Those of `WOVEN` that need no speaker at the beginning of the summary.
+_WOVEN_ANYWHERE = tuple(form for form in WOVEN if form.startswith("{stem}"))
 
 
 def article(word: str) -> str:
@@ -80,10 +53,9 @@ def insult_summary(rng: random.Random, reference: str, speakers: tuple[str, str]
     words["a_noun"], words["an_adj"] = article(words["noun"]), article(words["adj"])
     first, _, rest = reference.partition(" ")
     words |= {"ref": reference, "first": first, "rest": rest, "stem": reference.removesuffix(".")}
-    forms = APPENDED + (WOVEN if first in speakers else WOVEN[4:])
-    form = rng.choice(forms)
+    form = rng.choice(AFTER + (WOVEN if first in speakers else _WOVEN_ANYWHERE))
     text = form.format_map(words)
-    return f"{reference} {text}" if form in APPENDED else text
+    return f"{reference} {text}" if form in AFTER else text
 
 
 @cache
@@ -93,25 +65,12 @@ def _groups(template: Template) -> tuple[int, ...]:
 
 def draw_facts(rng: random.Random, template: Template) -> tuple[dict[str, str | None], dict[str, str]]:
     """Draw a template's facts and, for the same keys, the values that may be offered and declined."""
-    facts: dict[str, str | None] = dict.fromkeys(KEYS)
+    facts: dict[str, str | None] = dict.fromkeys(FACT_KEYS)
     declined = {}
-    for key in KEYS:
+    for key in FACT_KEYS:
         if key in template.values:
             facts[key], declined[key] = rng.sample(template.values[key], 2)
     return facts, declined
-
-
-def slots(facts: dict[str, str | None], declined: dict[str, str], labels: dict[str, str]) -> dict[str, str]:
-    """The values of every placeholder that a scenario's text may use."""
-    words = dict(labels)
-    for values, mark in ((facts, ""), (declined, "2")):
-        for key, value in values.items():
-            if value is None:
-                continue
-            words[("much" if key == "how_much" else key) + mark] = value
-            if key in ("when", "where"):
-                words[("on" if key == "when" else "at") + mark] = with_preposition(key, value)
-    return words
 
 
 def _turns(rng: random.Random, template: Template, angry: bool) -> list[tuple[str, str]]:
@@ -124,18 +83,19 @@ def _turns(rng: random.Random, template: Template, angry: bool) -> list[tuple[st
     first = turns[0][0]
     other = "B" if first == "A" else "A"
     if rng.random() < 0.3 * chatty:
-        asks, answers = rng.choice(SMALL_TALK[template.tone])
+        asks, answers = rng.choice(TALK[f"small talk {template.tone}"])
         turns[:0] = [(first, asks), (other, answers)]
     if rng.random() < 0.4 * chatty:
         customer = template.tone == "service" and other == "A"
-        turns.insert(0, (other, rng.choice(CUSTOMER_OPENERS if customer else OPENERS[template.tone])))
+        opener = "opener of a customer" if customer else f"opener {template.tone}"
+        turns.insert(0, (other, rng.choice(TALK[opener])))
     if rng.random() < 0.4 * chatty:
         last = turns[-1][0]
-        turns.append(("B" if last == "A" else "A", rng.choice(CLOSINGS[template.tone])))
+        turns.append(("B" if last == "A" else "A", rng.choice(TALK[f"closing {template.tone}"])))
     if angry:
         role = rng.choice("AB")
-        line = rng.choice(template.angry[role] if template.angry[role] and rng.random() < 0.5 else ANGRY)
-        calm = ("B" if role == "A" else "A", rng.choice(CALMING))
+        line = rng.choice(template.angry[role] if template.angry[role] and rng.random() < 0.5 else TALK["angry"])
+        calm = ("B" if role == "A" else "A", rng.choice(TALK["calming"]))
         if len(turns) + 2 <= MAX_TURNS and rng.random() < 0.85:
             # The snap comes just before a turn of the same speaker, so that the speakers still take turns.
             place = rng.choice([i for i, (who, _) in enumerate(turns) if who == role and i > 0])
@@ -157,7 +117,7 @@ def draw_dialogue(rng: random.Random, template: Template, angry: bool) -> dict |
     turns = _turns(rng, template, angry)
     first = turns[0][0]
     labels = {first: "#Person1#", "B" if first == "A" else "A": "#Person2#"}
-    words = slots(facts, declined, labels)
+    words = labels | slots(facts) | slots(declined, mark="2")
     lines = [f"{labels[role]}: {text.format_map(words)}" for role, text in turns]
     dialogue = "\n".join(lines)
     if not (MIN_TURNS <= len(lines) <= MAX_TURNS and MIN_CHARS <= len(dialogue) <= MAX_CHARS):
@@ -183,7 +143,7 @@ def draw_dialogue(rng: random.Random, template: Template, angry: bool) -> dict |
 
 def combination(row: dict) -> tuple[str | None, ...]:
     """What must not be shared between splits: the template and its facts."""
-    return (row["template"], *(row["facts"][key] for key in KEYS))
+    return (row["template"], *(row["facts"][key] for key in FACT_KEYS))
 
 
 def draw_row(seed: str, avoid: set, template: Template | None = None) -> dict:

@@ -1,29 +1,44 @@
 """Texts labelled nothate or hate: what the toxicity classifiers learn from and are tested on.
 
 Three splits with disjoint phrasings and the same insult words: `train` (for the classifier that gives the reward),
-`judge` (for a second one that never gives a reward) and `test`.  A text's `template` names the phrasing it came from.
+`judge` (for a second one that never gives a reward) and `test`. A text's `template` names the phrasing it came from.
 Insults are aimed at people and mild; being annoyed with a thing, or saying that somebody is *not* a fool, is nothate.
 """
 
 from __future__ import annotations
 
 import random
+from functools import cache
 
-from labhelpers.tiny import dialogues
-from labhelpers.tiny.phrasings import LEADS, phrasings
-from labhelpers.tiny.scenarios import NAMES
+from data.generator import dialogues
+from data.generator.notation import TEXTS, sections
+from data.generator.scenarios import NAMES
 
 SIZES = {"train": 3400, "judge": 2400, "test": 1000}
 LABELS = ("nothate", "hate")
 #: Share of the texts that are made from a dialogue summary.
 SUMMARY_SHARE = 0.45
 
-GOOD = ("kind", "great", "clever", "friendly", "funny", "brave", "patient", "honest", "helpful", "polite", "wonderful")
-THINGS = (
-    "waiting in the rain", "cold soup", "long queues", "early trains", "wet socks", "loud alarms", "traffic jams",
-    "paper forms", "burnt toast", "slow lifts", "flat tyres", "Monday mornings", "empty batteries", "noisy fans",
-    "broken umbrellas", "tight shoes", "boring films", "dirty plates",
-)  # fmt: skip
+_TEXTS = sections(
+    TEXTS / "hate.txt",
+    {"good": 1, "things": 1}
+    | {f"{split} {kind}": 1 for split in SIZES for kind in ("lead", *LABELS, "after", "woven", "clean")},
+    (
+        "N N2 N3 P P2 X adj adj2 an_adj an_adj_cap noun a_noun nouns good a_good T T2 "  # see _words
+        "ref ref2 cut first rest stem"  # from a summary
+    ).split(),
+)
+
+
+@cache
+def phrasings(split: str, kind: str) -> tuple[str, ...]:
+    """The phrasings of one split and kind: "hate", "nothate", "after", "woven" or "clean".
+
+    Every other insult form of the dialogues is a phrasing of `train` as well, the rest are in `judge`.
+    """
+    shared = {"after": dialogues.AFTER, "woven": dialogues.WOVEN}.get(kind, ())
+    start = {"train": 0, "judge": 1}.get(split, len(shared))
+    return (*_TEXTS[f"{split} {kind}"], *shared[start::2])
 
 
 def _capital(text: str) -> str:
@@ -33,9 +48,9 @@ def _capital(text: str) -> str:
 def _words(rng: random.Random) -> dict[str, str]:
     """Values for every slot that does not come from a summary."""
     adj, adj2 = rng.sample(dialogues.ADJECTIVES, 2)
-    noun, good = rng.choice(dialogues.NOUNS), rng.choice(GOOD)
+    noun, good = rng.choice(dialogues.NOUNS), rng.choice(_TEXTS["good"])
     name, name2, name3 = rng.sample(NAMES, 3)
-    thing, thing2 = rng.sample(THINGS, 2)
+    thing, thing2 = rng.sample(_TEXTS["things"], 2)
     label, label2 = rng.sample(("#Person1#", "#Person2#"), 2)
     article = dialogues.article
     return {
@@ -75,14 +90,15 @@ def _chat(rng: random.Random, split: str, label: str) -> tuple[str, str]:
     words = _words(rng)
     text = _capital(phrasings(split, label)[k].format_map(words))
     if rng.random() < 0.4:
-        text = f"{rng.choice(LEADS[split]).format_map(words)} {text}"
+        lead = rng.choice(_TEXTS[f"{split} lead"])
+        text = f"{lead.format_map(words)} {text}"
     return text, f"{split}/{label}/{k}"
 
 
 def rows(used: set) -> dict[str, list[dict]]:
     """The rows of the three splits; `used` holds the dialogues' texts and combinations, which are not used again.
 
-    Rows come in pairs, one nothate and one hate.  A pair made from a summary uses the same summary twice, so that
+    Rows come in pairs, one nothate and one hate. A pair made from a summary uses the same summary twice, so that
     nothing but the insult tells the two apart.
     """
     taken: set[str] = set()

@@ -1,4 +1,4 @@
-"""Trains the tiny checkpoints in `data/models` from the bundled data: `labs models`.
+"""Trains the tiny checkpoints in `data/models` from the text files in `data/`.
 
 Everything is drawn from seeds, with initial weights from numpy. Training runs in float32 (float64 takes twice as long):
 on one machine a rebuild gives the same weights to the bit, on another one it drifts apart by rounding and ends at
@@ -7,7 +7,6 @@ models that are as good. The shipped checkpoints are the same everywhere by cons
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -36,7 +35,6 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from labhelpers.sources.dialogues import PROMPT
-from labhelpers.sources.locations import data_dir
 
 # The base summariser was trained on two instructions, as FLAN was on many. Asked for minutes it writes a full summary;
 # what it has seen under "Summarize" were headlines, mostly. Fine-tuning (notebook 01) teaches it the house style.
@@ -319,61 +317,9 @@ def _run(group: str, data: Path, folder: Path) -> str:
     return f"{group}: {time.perf_counter() - started:.0f} s"
 
 
-def build(output_dir: str | Path | None = None) -> None:
-    """Rebuilds all checkpoints into `output_dir` (default: the course's data/models), two at a time."""
-    data = data_dir()
-    folder = Path(output_dir) if output_dir else data / "models"
+def build(data: Path, folder: Path) -> None:
+    """Trains all checkpoints on the texts in `data` and writes them to `folder`, two at a time."""
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         for message in pool.map(_run, BUILDERS, [data] * len(BUILDERS), [folder] * len(BUILDERS)):
-            print(message)
-    if folder == data / "models":
-        write_card(data)
-
-
-def quality(folder: str | Path) -> dict[str, float]:
-    """One number per checkpoint on held-out data: accuracy, or minus the loss per token. For comparing rebuilds."""
-    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, AutoTokenizer
-
-    from labhelpers.policy.classifier import class_logits, load_classifier
-
-    folder, data, result = Path(folder), data_dir(), {}
-    hate = read_rows(data / "hate" / "test.jsonl")
-    for name in ("roberta-hate", "roberta-hate-judge"):
-        logits = class_logits(*load_classifier(folder / name), [row["text"] for row in hate])
-        found = (logits[:, 1] > logits[:, 0]).tolist()
-        result[name] = sum(f == (row["label"] == "hate") for f, row in zip(found, hate, strict=True)) / len(hate)
-    rows = read_rows(data / "dialogues" / "validation.jsonl")
-    prompts = [MINUTES.format(dialogue=row["dialogue"]) for row in rows]
-    with torch.no_grad():
-        tokenizer = AutoTokenizer.from_pretrained(folder / "t5-base-summariser")
-        model = AutoModelForSeq2SeqLM.from_pretrained(folder / "t5-base-summariser")
-        labels = tokenizer([row["summary"] for row in rows]).input_ids
-        loss = seq2seq_loss(model, tokenizer(prompts).input_ids, labels)
-        result["t5-base-summariser"] = -loss(np.arange(len(rows))).item()
-        tokenizer = AutoTokenizer.from_pretrained(folder / "llama-summariser")
-        model = AutoModelForCausalLM.from_pretrained(folder / "llama-summariser")
-        ids = tokenizer([PROMPT.format(dialogue=row["dialogue"]) + row["summary"] for row in rows]).input_ids
-        ids, labels = pad(ids, 0), pad(ids, -100)
-        result["llama-summariser"] = -model(input_ids=ids, attention_mask=(ids != 0).long(), labels=labels).loss.item()
-        tokenizer = AutoTokenizer.from_pretrained(folder / "roberta-base")
-        model = AutoModelForMaskedLM.from_pretrained(folder / "roberta-base")
-        ids = pad(tokenizer([row["summary"] for row in rows]).input_ids, 1)
-        hidden = (torch.arange(ids.shape[1]) % 7 == 3) & (ids > 4)
-        masked, labels = ids.masked_fill(hidden, tokenizer.mask_token_id), ids.masked_fill(~hidden, -100)
-        result["roberta-base"] = -model(input_ids=masked, attention_mask=(ids != 1).long(), labels=labels).loss.item()
-    return result
-
-
-def write_card(data: Path) -> None:
-    """Lists the checkpoints and adapters, with sizes and hashes, between the data card's model markers."""
-    lines = ["<!-- models -->", "", "| file | bytes | sha256 |", "|---|---:|---|"]
-    for path in sorted([*(data / "models").rglob("*"), *(data / "adapters").rglob("*")]):
-        if path.is_file():
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            lines.append(f"| `{path.relative_to(data).as_posix()}` | {path.stat().st_size} | {digest} |")
-    card = (data / "README.md").read_text(encoding="utf-8")
-    before, _, rest = card.partition("<!-- models -->")
-    _, end, after = rest.partition("<!-- /models -->")
-    text = before + "\n".join(lines) + "\n\n" + end + after
-    (data / "README.md").write_text(text, encoding="utf-8")
+            print(message, flush=True)

@@ -1,19 +1,19 @@
-"""`python -m labhelpers.tiny.adapters RUN_DIR`: keep for the tour the adapters that notebooks 01 and 04 made there.
-
-RUN_DIR is that of `labs run 01 04` with the tiny profile as it is. Notebook 00 shows what they write.
-"""
+"""The adapters that notebook 00 shows: what notebooks 01 and 04 make with the tiny profile as it is."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import sys
+import tempfile
 from pathlib import Path
+from unittest import mock
 
 from labhelpers.course.artifacts import Artifacts
-from labhelpers.sources.locations import data_dir
-from labhelpers.tiny.models import write_card
+from labhelpers.course.execution import run_notebooks
+from labhelpers.course.outline import FINETUNING, PPO
 
+NOTEBOOKS = (FINETUNING.name, PPO.name)
 ARTIFACTS = {"sft": "sft_adapter", "ppo": "ppo_toxicity"}
 
 
@@ -26,9 +26,11 @@ def keep(run_dir: str | Path, folder: str | Path) -> None:
         config = json.loads((source / "adapter_config.json").read_text(encoding="utf-8"))
         config |= {"base_model_name_or_path": None, "target_modules": sorted(config["target_modules"])}
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
-        (target / "adapter_config.json").write_text(text, encoding="utf-8")
+        (target / "adapter_config.json").write_bytes(text.encode())
 
 
-if __name__ == "__main__":
-    keep(sys.argv[1], data_dir() / "adapters")
-    write_card(data_dir())
+def build(data: Path) -> None:
+    """Runs the two notebooks on the texts and models in `data` and keeps their adapters in `data/adapters`."""
+    with mock.patch.dict(os.environ, LABHELPERS_DATA=str(data)), tempfile.TemporaryDirectory() as run_dir:
+        run_notebooks(NOTEBOOKS, "tiny", {"rewards": "toxicity"}, run_dir)
+        keep(run_dir, data / "adapters")
