@@ -1,0 +1,81 @@
+"""Checks of settings by pydantic, with messages in the course's words.
+
+@checked(TrainingError)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Settings:
+    batch_size: Count = 16
+
+Settings(batch_size=0)  # TrainingError: Settings: batch_size is 0, it must be at least 1.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from labhelpers.errors import LabError, close_matches
+
+# No conversions ("8" is not 8, 1 is not True), no unknown names, no infinity, and defaults are checked like the rest.
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch holds in an int64
+
+# pydantic's type of error -> what is wanted. A bound stands in the error's own context.
+_WANTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "True or False",
+    "string_type": "text",
+    "finite_number": "a finite number",
+    "literal_error": "{expected}",
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "greater than {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "less than {lt:g}",
+}
+
+_Settings = TypeVar("_Settings", bound=type)
+
+
+def checked(error_type: type[LabError]) -> Callable[[_Settings], _Settings]:
+    """For a pydantic dataclass: settings that cannot be used raise `error_type`, with all problems in one message."""
+
+    def with_our_errors(settings: _Settings) -> _Settings:
+        validated = settings.__init__
+
+        @functools.wraps(validated)
+        def __init__(self, **values: Any) -> None:
+            try:
+                validated(self, **values)
+            except ValidationError as error:
+                found = problems(error, settings.__dataclass_fields__)
+                raise error_type(f"{settings.__name__}: {'; '.join(found)}.") from None
+
+        settings.__init__ = __init__
+        return settings
+
+    return with_our_errors
+
+
+def problems(error: ValidationError, known: Iterable[str]) -> list[str]:
+    """One text per problem: the field, its value and what is wanted. `known` are the names of all fields."""
+    texts = []
+    for found in error.errors(include_url=False):
+        field = ".".join(map(str, found["loc"]))
+        if found["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            texts.append(f"unknown setting {field!r}: {close_matches(field, known)}")
+        elif found["type"] == "value_error":  # raised by a validator of ours
+            texts.append(f"{field} is {found['input']!r}, {found['ctx']['error']}")
+        elif found["type"] in _WANTED:
+            wanted = _WANTED[found["type"]].format_map(found.get("ctx", {}))
+            texts.append(f"{field} is {found['input']!r}, it must be {wanted}")
+        else:
+            texts.append(f"{field} is {found['input']!r}: {found['msg']}")
+    return texts
