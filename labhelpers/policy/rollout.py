@@ -90,7 +90,7 @@ class Rollout:
             if isinstance(value, list):
                 value = [value[i] for i in index.tolist()]
             elif isinstance(value, Tensor):
-                value = value[index, columns[name]] if name in columns else value[index]
+                value = value[index][:, columns[name]] if name in columns else value[index]
             picked[name] = value
         return type(self)(**picked)
 
