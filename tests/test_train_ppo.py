@@ -25,11 +25,11 @@ TWO += " --dynamo_backend no --main_process_port 0 -m labhelpers.train_ppo"
 # Killed in the middle of the third step, as by kill -9.
 KILLED = """
 import os, sys
-from labhelpers import train
+from labhelpers import train_ppo
 from labhelpers.ppo import PPOTrainer
 step = PPOTrainer.step
 PPOTrainer.step = lambda self, *given: os._exit(9) if self.steps_done == 2 else step(self, *given)
-sys.exit(train.main())
+sys.exit(train_ppo.main())
 """
 
 
