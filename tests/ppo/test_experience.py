@@ -43,6 +43,7 @@ def test_gathered_rows_are_those_of_their_processes(monkeypatch, padding_side):
     whole = ours.gathered(processes, padding_side)
     whole.check()
     assert len(whole) == 5
+    assert whole.query_mask[:, -1 if padding_side == "left" else 0].all(), "every query starts or ends in one column"
     for part, rows in [(ours, [0, 1]), (theirs, [2, 3, 4])]:
         found, expected = whole.rows(torch.tensor(rows)), part.rows(torch.arange(len(part)))
         for name in (f.name for f in fields(found)):
