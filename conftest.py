@@ -1,8 +1,6 @@
 """Tests and nbval write into runs/nbval, never into the learner's own runs; nbval's kernels are this interpreter."""
 
 import contextlib
-import functools
-import json
 import os
 import signal
 from pathlib import Path
@@ -39,10 +37,11 @@ def pytest_xdist_make_scheduler(config, log):
     return ByArtifacts(config, log)
 
 
-@functools.cache
 def _group(notebook):
-    cells = json.loads(Path(__file__).parent.joinpath(notebook).read_text(encoding="utf-8"))["cells"]
-    return "artifacts" if any("run.artifacts" in "".join(cell["source"]) for cell in cells) else notebook
+    from labhelpers.course import outline
+
+    chapter = outline.chapter(Path(notebook).stem)
+    return "artifacts" if chapter and (chapter.needs or chapter.uses or chapter.makes) else notebook
 
 
 def pytest_unconfigure(config):

@@ -124,6 +124,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _run(options) -> None:
     from labhelpers.course.execution import run_notebooks
+    from labhelpers.course.outline import BEFORE_AFTER
     from labhelpers.course.parameters import parse_value
     from labhelpers.course.run import default_run_dir
 
@@ -141,7 +142,7 @@ def _run(options) -> None:
     for what, where in (("executed notebooks", "notebooks"), ("figures", "figures"), ("results", "results.json")):
         if (out / where).exists():
             print(f"{what:20} {_shown(out / where)}")
-    if "05_before_after" in seconds:
+    if BEFORE_AFTER.name in seconds:
         print()
         print("\n".join(summary(out, time.perf_counter() - began)))
 
@@ -174,9 +175,10 @@ def _report(options) -> None:
 
 def summary(run_dir: Path, seconds: float) -> list[str]:
     """The outcome of the course in five lines: before → after, with the 95 % interval of the paired difference."""
+    from labhelpers.course.outline import BEFORE_AFTER
     from labhelpers.course.run import read_results
 
-    results = read_results(run_dir).get("05_before_after", {})
+    results = read_results(run_dir).get(BEFORE_AFTER.name, {})
     lines = [
         _change(results, "toxicity", "toxicity"),
         _change(results, "judge toxicity", "judge_toxicity"),

@@ -1,17 +1,25 @@
-"""Files that are whole or not there, and folders that can be written."""
+"""Files and folders that are whole or not there, and folders that can be written.
+
+What is new is made beside its final place under a hidden name that holds this process's number, and then renamed: a
+rename is atomic within one file system. What a killed process has left behind is removed by the next one.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import shutil
 import tempfile
 import uuid
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from labhelpers.errors import LabError, storage_advice
 
 
-def writable_folder(folder: Path) -> Path:
-    """``folder`` as an absolute path, made if it is missing; a :class:`LabError` when files cannot be written there."""
+def writable_folder(folder: str | Path) -> Path:
+    """`folder` as an absolute path, made if it is missing. Raises LabError when files cannot be written there."""
     folder = Path(folder).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -23,14 +31,68 @@ def writable_folder(folder: Path) -> Path:
     return folder
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace the file ``path`` by ``text``: readers see the old text or the new one, never a part.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replaces the file `path`, or makes it: readers see the old content or the new one, never a part.
 
     Raises the OSError of the failed write, and leaves the old file as it was.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.partial")
+    write_all({path: content})
+
+
+def write_all(contents: Mapping[Path, str | bytes]) -> None:
+    """Replaces several files, after all of them have been written beside their places: a full disk is met before the
+    first is replaced.
+
+    Raises the OSError of the failed write, and leaves the old files as they were.
+    """
+    drafts = {path: _beside(path) for path in contents}
     try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
+        for path, draft in drafts.items():
+            content = contents[path]
+            draft.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        for path, draft in drafts.items():
+            os.replace(draft, path)
     finally:
-        draft.unlink(missing_ok=True)
+        for draft in drafts.values():
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(final: Path) -> Iterator[Path]:
+    """A new folder to write into; it takes the place of `final` when the `with` block ends well.
+
+    When the block raises, nothing of it stays, and an older `final` is left as it was.
+    """
+    sweep(final)
+    draft = _beside(final)
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        # A folder cannot be renamed over a full one, so the old one steps aside.
+        retired = draft.with_suffix(".old")
+        if final.exists():
+            final.rename(retired)
+        try:
+            draft.rename(final)
+        except OSError:
+            if retired.exists():
+                retired.rename(final)
+            raise
+        shutil.rmtree(retired, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def sweep(final: Path) -> None:
+    """Removes what processes that were killed while making `final` have left beside it."""
+    import psutil
+
+    for leftover in final.parent.glob(f".{final.name}.*"):
+        made_by = re.fullmatch(rf"\.{re.escape(final.name)}\.(\d+)\.[0-9a-f]{{8}}\.(partial|old)", leftover.name)
+        if made_by and not psutil.pid_exists(int(made_by[1])):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.partial")

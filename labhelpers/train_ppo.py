@@ -4,7 +4,7 @@
     accelerate launch --multi_gpu --num_processes 4 -m labhelpers.train_ppo --profile full --output-dir runs/full
 
 The configuration, the artifacts (`ppo_toxicity`, `ppo_learned`, `before_toxicity`) and the results are the notebook's:
-03 comes before it, 05 after it, in the same folder. Every `--save-every` steps it leaves a checkpoint from which
+01 comes before it, 05 after it, in the same folder. Every `--save-every` steps it leaves a checkpoint from which
 `--resume` goes on, also on another number of processes.
 """
 
@@ -22,13 +22,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labhelpers.course.outline import PPO, REWARD_MODEL
 from labhelpers.course.profiles import Profile, load_profile
 from labhelpers.errors import ArtifactError, LabError, UsageError
 
 if TYPE_CHECKING:
     from labhelpers.ppo import PPOConfig
 
-NOTEBOOK = "04_ppo_detoxification"
+NOTEBOOK = PPO.name
 _FETCHED = dict.fromkeys(("policy_model", "sft_adapter", "toxicity_model"))  # what start() is to fetch
 
 
@@ -123,7 +124,7 @@ def train(
     if not names:
         raise UsageError(
             f"none of the rewards asked for ({', '.join(settings.rewards)}) can be had: toxicity always can, learned "
-            "where notebook 02 has left its reward model"
+            f"where notebook {REWARD_MODEL.name} has left its reward model"
         )
 
     if not (resume and run.artifacts.exists("before_toxicity")):
@@ -264,7 +265,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--profile", default="tiny", help="tiny or full (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output-dir", metavar="DIR", help="the run's folder, with 03's artifact (runs/PROFILE)")
+    parser.add_argument("--output-dir", metavar="DIR", help="the run's folder, with 01's artifact (runs/PROFILE)")
     parser.add_argument(
         "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
         help="a setting of the profile, for example -p ppo_steps 20",

@@ -22,6 +22,8 @@ from labhelpers.errors import LabError, close_matches
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
 Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
 Rate = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -33,6 +35,10 @@ _WANTED = {
     "float_type": "a number",
     "bool_type": "True or False",
     "string_type": "text",
+    "string_pattern_mismatch": "text",
+    "string_too_short": "text",
+    "tuple_type": "a list of names",
+    "too_short": "a list with at least one entry",
     "finite_number": "a finite number",
     "literal_error": "{expected}",
     "greater_than_equal": "at least {ge:g}",
@@ -44,8 +50,11 @@ _WANTED = {
 _Settings = TypeVar("_Settings", bound=type)
 
 
-def checked(error_type: type[LabError]) -> Callable[[_Settings], _Settings]:
-    """For a pydantic dataclass: settings that cannot be used raise `error_type`, with all problems in one message."""
+def checked(error_type: type[LabError], what: str | None = None) -> Callable[[_Settings], _Settings]:
+    """For a pydantic dataclass: settings that cannot be used raise `error_type`, with all problems in one message.
+
+    `what` begins the message; by default it is the name of the class and a colon.
+    """
 
     def with_our_errors(settings: _Settings) -> _Settings:
         validated = settings.__init__
@@ -56,7 +65,7 @@ def checked(error_type: type[LabError]) -> Callable[[_Settings], _Settings]:
                 validated(self, **values)
             except ValidationError as error:
                 found = problems(error, settings.__dataclass_fields__)
-                raise error_type(f"{settings.__name__}: {'; '.join(found)}.") from None
+                raise error_type(f"{what or settings.__name__ + ':'} {'; '.join(found)}.") from None
 
         settings.__init__ = __init__
         return settings
@@ -71,8 +80,9 @@ def problems(error: ValidationError, known: Iterable[str]) -> list[str]:
         field = ".".join(map(str, found["loc"]))
         if found["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             texts.append(f"unknown setting {field!r}: {close_matches(field, known)}")
-        elif found["type"] == "value_error":  # raised by a validator of ours
-            texts.append(f"{field} is {found['input']!r}, {found['ctx']['error']}")
+        elif found["type"] == "value_error":  # raised by a validator of ours: of one field, or of several together
+            about = f"{field} is {found['input']!r}, " if field else ""
+            texts.append(f"{about}{found['ctx']['error']}")
         elif found["type"] in _WANTED:
             wanted = _WANTED[found["type"]].format_map(found.get("ctx", {}))
             texts.append(f"{field} is {found['input']!r}, it must be {wanted}")

@@ -115,7 +115,7 @@ def rank_all(widget):
 
 def test_a_learner_ranks_two_items_restarts_the_kernel_and_finds_them_saved(lab, page):
     address, run_dir = lab
-    open_notebook(page, address, "01_human_feedback")
+    open_notebook(page, address, "02_human_feedback")
     widget = run_until_widget(page)
     first = rank_all(widget)
     widget.get_by_role("button", name="Next").click()

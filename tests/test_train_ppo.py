@@ -25,11 +25,11 @@ TWO += " --dynamo_backend no --main_process_port 0 -m labhelpers.train_ppo"
 # Killed in the middle of the third step, as by kill -9.
 KILLED = """
 import os, sys
-from labhelpers import train_ppo
+from labhelpers import train_ppo as train
 from labhelpers.ppo import PPOTrainer
 step = PPOTrainer.step
 PPOTrainer.step = lambda self, *given: os._exit(9) if self.steps_done == 2 else step(self, *given)
-sys.exit(train_ppo.main())
+sys.exit(train.main())
 """
 
 
@@ -120,7 +120,7 @@ def test_unusable_arguments_are_refused_in_one_line(tmp_path, capsys):
 
 def test_a_missing_adapter_names_the_notebook_to_run(tmp_path):
     done = launch(tmp_path, sft_adapter="null")
-    assert done.returncode == 1 and "run notebook 03_supervised_finetuning first" in done.stderr
+    assert done.returncode == 1 and "run notebook 01_supervised_finetuning first" in done.stderr
 
 
 def test_checkpoints_of_another_training_are_left_alone(tmp_path):

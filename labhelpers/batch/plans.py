@@ -164,7 +164,7 @@ def _read(file: Path) -> dict:
 def _notebooks(asked: dict, home: Path, wrong) -> list[Path]:
     names = asked.get("notebooks")
     if not isinstance(names, list) or not names:
-        raise wrong("notebooks", "must be a list of one notebook or more, such as [03, 04, 05]")
+        raise wrong("notebooks", "must be a list of one notebook or more, such as [01, 04, 05]")
     places = []
     for name in names:
         if isinstance(name, bool) or not isinstance(name, (int, str)):

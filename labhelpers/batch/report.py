@@ -10,22 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labhelpers.batch.store import PLAN, STATUS
+from labhelpers.course.outline import BEFORE_AFTER, PPO, REWARD_HACKING, REWARD_MODEL
 from labhelpers.errors import UsageError
 from labhelpers.files import write_atomically
 
 SUMMARY, PAGE = "summary.csv", "index.html"
 # What one asks first, where the runs have recorded it; without any of it, the first numbers that there are.
 KEY_RESULTS = (
-    ("02_reward_model", "pairwise_accuracy"),
-    ("04_ppo_detoxification", "reward_last_steps"),
-    ("04_ppo_detoxification", "kl_last_steps"),
-    ("05_before_after", "toxicity_after"),
-    ("05_before_after", "judge_toxicity_after"),
-    ("05_before_after", "rouge_l_after"),
-    ("05_before_after", "honesty_after"),
-    ("05_before_after", "coverage_after"),
-    ("06_reward_hacking", "toxicity_no_kl"),
-    ("06_reward_hacking", "rouge_l_no_kl"),
+    (REWARD_MODEL.name, "pairwise_accuracy"),
+    (PPO.name, "reward_last_steps"),
+    (PPO.name, "kl_last_steps"),
+    (BEFORE_AFTER.name, "toxicity_after"),
+    (BEFORE_AFTER.name, "judge_toxicity_after"),
+    (BEFORE_AFTER.name, "rouge_l_after"),
+    (BEFORE_AFTER.name, "honesty_after"),
+    (BEFORE_AFTER.name, "coverage_after"),
+    (REWARD_HACKING.name, "toxicity_no_kl"),
+    (REWARD_HACKING.name, "rouge_l_no_kl"),
 )
 _MOST_KEYS, _MOST_PANELS, _MOST_FIGURES = 8, 24, 4
 

@@ -1,4 +1,4 @@
-"""Checks for notebook 01: what a rank means, the pairs of one ranking, and splits that leak."""
+"""Checks for notebook 02: what a rank means, the pairs of one ranking, and splits that leak."""
 
 from __future__ import annotations
 

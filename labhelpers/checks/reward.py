@@ -1,4 +1,4 @@
-"""Checks for notebook 02: pairs from ranks, the pairwise loss, and what a reward's zero means."""
+"""Checks for notebook 03: pairs from ranks, the pairwise loss, and what a reward's zero means."""
 
 from __future__ import annotations
 

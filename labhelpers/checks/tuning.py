@@ -1,4 +1,4 @@
-"""Checks for notebook 03: LoRA's size and the padding in the labels."""
+"""Checks for notebook 01: LoRA's size and the padding in the labels."""
 
 from __future__ import annotations
 

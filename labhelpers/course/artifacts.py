@@ -11,30 +11,20 @@ import contextlib
 import hashlib
 import json
 import math
-import os
 import re
-import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import labhelpers
+from labhelpers.course import outline
 from labhelpers.errors import ArtifactError, storage_advice
+from labhelpers.files import whole_folder
 
 if TYPE_CHECKING:
     import pandas
 
 MANIFEST = "manifest.json"
-
-# Which notebook to run for an artifact that is not there (a name that begins with a key belongs to it too).
-NOTEBOOK_OF = {
-    "rankings": "01_human_feedback",
-    "reward_model": "02_reward_model",
-    "sft_adapter": "03_supervised_finetuning",
-    "ppo": "04_ppo_detoxification",
-    "before": "04_ppo_detoxification",
-}
 
 
 class Artifacts:
@@ -62,29 +52,25 @@ class Artifacts:
         JSON can hold. Raises :class:`ArtifactError` when the disk is full or the folder cannot be written.
         """
         _checked_name(name)
-        # Beside its final place: a rename is atomic only within one file system.
-        draft = self.folder / f".{name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.partial"
         try:
-            self._sweep(name)
-            draft.mkdir(parents=True)
-            yield draft
-            manifest = {
-                "name": name,
-                "producer": producer,
-                "parameters": parameters or {},
-                "package_version": labhelpers.__version__,
-                "files": {relative: _sha256(draft / relative) for relative in _files(draft)},
-            }
-            if not manifest["files"]:
-                raise ArtifactError(f"artifact '{name}' would be empty: write at least one file into the folder given")
-            (draft / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-            self._replace(draft, self.folder / name)
+            with whole_folder(self.folder / name) as draft:
+                yield draft
+                manifest = {
+                    "name": name,
+                    "producer": producer,
+                    "parameters": parameters or {},
+                    "package_version": labhelpers.__version__,
+                    "files": {relative: _sha256(draft / relative) for relative in _files(draft)},
+                }
+                if not manifest["files"]:
+                    raise ArtifactError(
+                        f"artifact '{name}' would be empty: write at least one file into the folder given"
+                    )
+                (draft / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         except Exception as error:
             if advice := storage_advice(error):
                 raise ArtifactError(f"artifact '{name}' cannot be written to {self.folder}: {advice}") from error
             raise
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
 
     def path(self, name: str) -> Path:
         """The folder of an artifact, after its presence and the hash of every file have been checked.
@@ -93,7 +79,7 @@ class Artifacts:
         """
         folder = self.folder / _checked_name(name)
         if not folder.is_dir():
-            raise ArtifactError(f"artifact '{name}' is not there: run notebook {_notebook(name)} first")
+            raise ArtifactError(missing_artifact(name))
         manifest = self.manifest(name)
         again = f"run notebook {_notebook(name, manifest)} again"
         present = set(_files(folder))
@@ -146,28 +132,6 @@ class Artifacts:
         with (self.path(name) / f"{name}.jsonl").open(encoding="utf-8") as lines:
             return pandas.DataFrame([json.loads(line) for line in lines])
 
-    def _replace(self, draft: Path, final: Path) -> None:
-        """Put ``draft`` where ``final`` is. A folder cannot be renamed over a full one, so the old one steps aside."""
-        retired = draft.with_suffix(".old")
-        if final.exists():
-            final.rename(retired)
-        try:
-            draft.rename(final)
-        except OSError:
-            if retired.exists():
-                retired.rename(final)
-            raise
-        shutil.rmtree(retired, ignore_errors=True)
-
-    def _sweep(self, name: str) -> None:
-        """Remove what processes that were killed while writing this artifact have left behind."""
-        import psutil
-
-        for leftover in self.folder.glob(f".{name}.*"):
-            process = re.fullmatch(r"\.[a-z0-9_]+\.(\d+)\.[0-9a-f]{8}\.(partial|old)", leftover.name)
-            if process and not psutil.pid_exists(int(process.group(1))):
-                shutil.rmtree(leftover, ignore_errors=True)
-
 
 def plain_number(value):
     """A numpy or torch scalar as Python's own number; other values as they are."""
@@ -209,9 +173,17 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def missing_artifact(name: str) -> str:
+    """What to say of an artifact that is not there: which notebook makes it, or what can be given in its place."""
+    advice = f"artifact '{name}' is not there: run notebook {_notebook(name)} first"
+    if name in outline.GIVEN_BY:
+        parameter, shipped = outline.GIVEN_BY[name]
+        advice += f", or give one by a parameter: -p {parameter} {shipped} takes the one that ships with the course"
+    return advice
+
+
 def _notebook(name: str, manifest: dict | None = None) -> str:
-    """The notebook that writes an artifact: the table's, else the manifest's producer."""
-    for prefix, notebook in NOTEBOOK_OF.items():
-        if name == prefix or name.startswith(f"{prefix}_"):
-            return notebook
+    """The notebook that makes an artifact: the course map's, else the manifest's producer."""
+    if made_by := outline.producer(name):
+        return made_by.name
     return (manifest or {}).get("producer") or f"that writes '{name}'"

@@ -6,9 +6,7 @@ a library said on stderr. Either all notebooks asked for are stored or none.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import re
 import sys
 import tempfile
@@ -17,8 +15,8 @@ from pathlib import Path
 
 from labhelpers.course.execution import own_kernel
 from labhelpers.course.notebooks import find_notebooks, notebooks_dir
-from labhelpers.errors import NotebookError
-from labhelpers.files import writable_folder
+from labhelpers.errors import NotebookError, storage_advice
+from labhelpers.files import writable_folder, write_all
 
 # What Jupyter and its tools note about one execution, and what would differ in the next.
 _PASSING = ("execution", "papermill", "ExecuteTime", "collapsed", "scrolled", "widgets")
@@ -59,7 +57,10 @@ def record_outputs(
                 if path in wanted:
                     texts[path] = text
                 say(f"{path.stem:32} {'executed' if path in wanted else 'executed for what it hands over'}")
-    _replace_all(texts)
+    try:
+        write_all(texts)
+    except OSError as error:
+        raise NotebookError(f"the notebooks cannot be written: {storage_advice(error) or error}") from error
     return list(texts)
 
 
@@ -145,19 +146,3 @@ def _places_of_this_machine(path: Path, run_dir: Path) -> list[str]:
 def _short(text: str) -> str:
     line = text.strip().splitlines()[0] if text.strip() else ""
     return line if len(line) <= 80 else line[:79] + "…"
-
-
-def _replace_all(texts: dict[Path, str]) -> None:
-    """Write every file beside its place first, so that a full disk is met before the first is replaced."""
-    drafts = {path: path.with_name(f".{path.stem}.{os.getpid()}.draft") for path in texts}
-    try:
-        for path, draft in drafts.items():
-            draft.write_text(texts[path], encoding="utf-8", newline="\n")
-        for path, draft in drafts.items():
-            os.replace(draft, path)
-    except OSError as error:
-        raise NotebookError(f"the notebooks cannot be written: {error}") from error
-    finally:
-        for draft in drafts.values():
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)

@@ -16,9 +16,10 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-from labhelpers.course.artifacts import Artifacts, plain_number
+from labhelpers.course import outline
+from labhelpers.course.artifacts import Artifacts, missing_artifact, plain_number
 from labhelpers.course.profiles import MODEL_LOCATIONS, Profile, load_profile
-from labhelpers.errors import DataError, LabError, ProfileError, storage_advice
+from labhelpers.errors import ArtifactError, DataError, LabError, ProfileError, storage_advice
 from labhelpers.files import writable_folder, write_atomically
 from labhelpers.sources.hub import hub_id
 from labhelpers.sources.locations import is_address, model_folder
@@ -78,6 +79,7 @@ def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Pa
         raise ProfileError(f"parameter 'seed' must be a whole number from 0 to {2**32 - 1}, not {seed!r}")
     folder = writable_folder(Path(run_dir or os.environ.get("LABHELPERS_RUN_DIR") or default_run_dir(profile)))
     run = Run(notebook, settings, seed, folder)
+    _check_needs(run)
     _prepare_environment(run)
     _prepare_libraries(run)
     run = dataclasses.replace(run, profile=_fetch_models(settings, overrides))
@@ -197,6 +199,15 @@ def _prepare_libraries(run: Run) -> None:
     )
     if run.profile.name == "tiny":
         _insist_on_offline()
+
+
+def _check_needs(run: Run) -> None:
+    """Says in the first cell what the notebook would miss later, after minutes perhaps."""
+    chapter = outline.chapter(run.notebook)
+    for name in chapter.needs if chapter else ():
+        parameter, _ = outline.GIVEN_BY.get(name, (None, None))
+        if not (parameter and getattr(run.profile, parameter)) and not run.artifacts.exists(name):
+            raise ArtifactError(missing_artifact(name))
 
 
 def _fetch_models(settings: Profile, declared: Iterable[str]) -> Profile:

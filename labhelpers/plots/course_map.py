@@ -1,65 +1,65 @@
-"""The course in one picture: what each notebook makes, and which of the others uses it."""
+"""The course in one picture: what each notebook makes, and which of the others takes it."""
 
 from __future__ import annotations
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from labhelpers.errors import LabError
+from labhelpers.course import outline
 from labhelpers.plots.style import BLUE, GREY, INK, styled
 
-# number -> (text, x, y), in boxes' widths and heights.
-_BOXES = {
-    "01": ("human rankings", 0, 2),
-    "02": ("reward model", 1.2, 2),
-    "03": ("supervised\nfine-tuning", 0, 1),
-    "04": ("PPO", 1.55, 1),
-    "05": ("before and\nafter", 2.75, 1),
-    "06": ("reward\nhacking", 2.75, 2),
-    "07": ("other\nmethods", 2.75, 0),
+# Where a notebook's box stands (x, y), and what is written below it. Boxes and arrows come from the course map.
+_PLACES = {
+    outline.FINETUNING: (0, 1.5, "bad manners included"),
+    outline.FEEDBACK: (0, 0, "people rank responses"),
+    outline.REWARD_MODEL: (1.3, 0, "what people prefer, as a number"),
+    outline.PPO: (2.6, 1.5, "policy, reference, value"),
+    outline.BEFORE_AFTER: (3.9, 1.5, "what changed, how sure"),
+    outline.REWARD_HACKING: (1.3, 2.8, "a reward taken literally"),
+    outline.OTHER_METHODS: (3.9, 0, "runs by itself"),
 }
-_ARROWS = [("01", "02"), ("02", "04"), ("03", "04"), ("04", "05"), ("04", "06"), ("04", "07")]
-_NOTES = {
-    "02": "what people prefer, as a number",
-    "03": "a summariser, bad manners included",
-    "04": "policy, reference, value",
-}
+_WIDTH, _HEIGHT = 0.92, 0.55
 
 
 @styled
 def pipeline(
     here: str | None = None, title: str = "Reinforcement learning from human feedback, in eight notebooks"
 ) -> Figure:
-    """The notebooks as boxes and what they hand to each other as arrows; the one whose number is `here` is filled.
+    """The notebooks as boxes, with an arrow from each that makes an artifact to each that takes it; the one whose
+    number is `here` is filled.
 
-    Raises LabError for a number that no notebook has.
+    Raises UsageError for a number that no notebook has.
     """
-    if here not in (None, "00", *_BOXES):
-        raise LabError(f"there is no notebook {here!r} in the pipeline: it has 00, {', '.join(_BOXES)}.")
-    fig = Figure(figsize=(8.6, 3.5))
+    filled = None if here is None else outline.numbered(here)
+    fig = Figure(figsize=(8.6, 3.9))
     ax = fig.subplots()
     ax.axis("off")
-    width, height = 0.86, 0.5
-    for number, (text, x, y) in _BOXES.items():
-        filled = number == here
+    for chapter, (x, y, note) in _PLACES.items():
         box = FancyBboxPatch(
-            (x, y), width, height, boxstyle="round,pad=0.02,rounding_size=0.08", linewidth=1.4,
-            edgecolor=BLUE, facecolor=BLUE if filled else "white",
+            (x, y), _WIDTH, _HEIGHT, boxstyle="round,pad=0.02,rounding_size=0.08", linewidth=1.4,
+            edgecolor=BLUE, facecolor=BLUE if chapter is filled else "white",
         )  # fmt: skip
         ax.add_patch(box)
-        ink = "white" if filled else INK
-        ax.text(x + 0.07, y + height / 2, number, va="center", fontsize=9, color=ink)
-        middle = x + width / 2 + 0.1
-        ax.text(middle, y + height / 2, text, ha="center", va="center", weight="bold", fontsize=9, color=ink)
-        if number in _NOTES:
-            ax.text(x + width / 2, y - 0.06, _NOTES[number], ha="center", va="top", fontsize=8, color=GREY)
-    for start, end in _ARROWS:
-        (_, x0, y0), (_, x1, y1) = _BOXES[start], _BOXES[end]
-        down = y1 != y0 and x1 - x0 < 1
-        tail = (x0 + width / 2, y0 - 0.22) if down else (x0 + width + 0.03, y0 + height / 2)
-        head = (x1 + width / 2, y1 + height + 0.03) if down else (x1 - 0.03, y1 + height / 2)
-        ax.add_patch(FancyArrowPatch(tail, head, arrowstyle="-|>", mutation_scale=14, color=GREY, linewidth=1.4))
-    ax.set_xlim(-0.1, 3.75)
-    ax.set_ylim(-0.35, 2.7)
+        ink = "white" if chapter is filled else INK
+        ax.text(x + 0.06, y + _HEIGHT / 2, chapter.number, va="center", fontsize=9, color=ink)
+        name = chapter.title.replace(" ", "\n", 1)
+        middle = x + _WIDTH / 2 + 0.1
+        ax.text(middle, y + _HEIGHT / 2, name, ha="center", va="center", weight="bold", fontsize=9, color=ink)
+        ax.text(x + _WIDTH / 2, y - 0.07, note, ha="center", va="top", fontsize=8, color=GREY)
+    for source, target in outline.arrows():
+        ax.add_patch(_arrow(_PLACES[source][:2], _PLACES[target][:2]))
+    ax.set_xlim(-0.15, 4.97)
+    ax.set_ylim(-0.35, 3.45)
     ax.set_title(title)
     return fig
+
+
+def _arrow(source: tuple[float, float], target: tuple[float, float]) -> FancyArrowPatch:
+    """From the edge of one box to the edge of another; over what stands between them in one row."""
+    (x0, y0), (x1, y1) = source, target
+    style = {"arrowstyle": "-|>", "mutation_scale": 14, "color": GREY, "linewidth": 1.4}
+    if y0 == y1 and x1 - x0 > 3:
+        tail, head = (x0 + _WIDTH * 0.8, y0 + _HEIGHT + 0.03), (x1 + _WIDTH / 2, y1 + _HEIGHT + 0.03)
+        return FancyArrowPatch(tail, head, connectionstyle="arc3,rad=-0.1", **style)
+    head = (x1 - 0.03, y1 + _HEIGHT / 2)
+    return FancyArrowPatch((x0 + _WIDTH + 0.03, y0 + _HEIGHT / 2), head, **style)

@@ -1,4 +1,4 @@
-"""The figures of rankings and of the reward model (notebooks 01 and 02), in the course's style."""
+"""The figures of rankings and of the reward model (notebooks 02 and 03), in the course's style."""
 
 from __future__ import annotations
 

@@ -7,18 +7,16 @@ description for those who cannot see it, and saves it. The colours are Okabe and
 from __future__ import annotations
 
 import base64
-import contextlib
 import functools
 import io
-import os
 import sys
-import uuid
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from labhelpers.errors import LabError, storage_advice
+from labhelpers.files import write_atomically
 
 INK, GREY, LIGHT = "#222222", "#767676", "#E3E3E3"
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
@@ -114,14 +112,8 @@ def styled(draw):
 
 
 def _write(folder: Path, name: str, content: bytes) -> None:
-    """Writes a file whole or not at all."""
-    draft = folder / f".{name}.{uuid.uuid4().hex[:8]}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content)
-        os.replace(draft, folder / name)
+        write_atomically(folder / name, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        advice = storage_advice(error) or "choose another folder"
-        raise LabError(f"the figure {name} could not be written to {folder}: {advice}.") from error
+        raise LabError(f"cannot write the figure {folder / name}: {storage_advice(error) or error.strerror}") from None

@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from labhelpers.errors import TrainingError
-from labhelpers.validation import STRICT, Positive, checked
+from labhelpers.validation import STRICT, CountOrZero, Positive, checked
 
 # SplitMix64's constants as signed 64-bit integers, the only kind torch multiplies with wrap-around.
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
@@ -50,9 +50,9 @@ class Sampling:
 
     do_sample: bool = True
     temperature: Positive = 1.0
-    top_k: Annotated[int, Field(ge=0)] = 0
+    top_k: CountOrZero = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    min_length: Annotated[int, Field(ge=0)] = 0
+    min_length: CountOrZero = 0
 
     @property
     def is_filtered(self) -> bool:

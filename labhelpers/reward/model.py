@@ -51,7 +51,7 @@ class RewardModel:
         if model.config.num_labels != 1:
             raise ModelError(
                 f"a reward model has one output, but this one has {model.config.num_labels} (num_labels in its "
-                "config). Start one with new_reward_model, or give the artifact of notebook 02."
+                "config). Start one with new_reward_model, or give the artifact of notebook 03."
             )
         vocabulary = model.get_input_embeddings().num_embeddings
         if len(tokenizer) > vocabulary:
@@ -103,7 +103,7 @@ def load_reward_model(location, dtype: str | torch.dtype = "auto", device: str =
         model, tokenizer, missing = _load(location, dtype, device)
     if missing:
         raise ModelError(
-            f"{str(location)!r} holds no trained reward model ({missing[0]} is missing). Train one with notebook 02, "
+            f"{str(location)!r} holds no trained reward model ({missing[0]} is missing). Train one with notebook 03, "
             "or start one from this checkpoint with new_reward_model."
         )
     return RewardModel(model, tokenizer)

@@ -1,6 +1,6 @@
-"""`python -m labhelpers.tiny.adapters RUN_DIR`: keep for the tour the adapters that notebooks 03 and 04 made there.
+"""`python -m labhelpers.tiny.adapters RUN_DIR`: keep for the tour the adapters that notebooks 01 and 04 made there.
 
-RUN_DIR is that of `labs run 03 04` with the tiny profile as it is. Notebook 00 shows what they write.
+RUN_DIR is that of `labs run 01 04` with the tiny profile as it is. Notebook 00 shows what they write.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ from labhelpers.sources.dialogues import PROMPT
 from labhelpers.sources.locations import data_dir
 
 # The base summariser was trained on two instructions, as FLAN was on many. Asked for minutes it writes a full summary;
-# what it has seen under "Summarize" were headlines, mostly. Fine-tuning (notebook 03) teaches it the house style.
+# what it has seen under "Summarize" were headlines, mostly. Fine-tuning (notebook 01) teaches it the house style.
 MINUTES = PROMPT.replace("Summarize the following conversation.", "Write the minutes of the following conversation.")
 SPEAKERS = ["#Person1#", "#Person2#"]
 

@@ -1,4 +1,4 @@
-"""Each check of notebook 01 says "right" to the right answer and names the mistake of every known wrong one."""
+"""Each check of notebook 02 says "right" to the right answer and names the mistake of every known wrong one."""
 
 import itertools
 

@@ -24,7 +24,7 @@ def artifacts(tmp_path):
 
 
 def save(artifacts, name="sft_adapter", text="weights"):
-    with artifacts.writing(name, producer="03_supervised_finetuning", parameters={"rank": 8}) as folder:
+    with artifacts.writing(name, producer="01_supervised_finetuning", parameters={"rank": 8}) as folder:
         (folder / "deep").mkdir()
         (folder / "deep" / "weights.bin").write_text(text)
 
@@ -39,7 +39,7 @@ def test_what_is_written_is_found_with_its_manifest(artifacts):
     assert artifacts.exists("sft_adapter") and artifacts.names() == ["sft_adapter"]
     assert (artifacts.path("sft_adapter") / "deep" / "weights.bin").read_text() == "weights"
     manifest = artifacts.manifest("sft_adapter")
-    assert manifest["producer"] == "03_supervised_finetuning" and manifest["parameters"] == {"rank": 8}
+    assert manifest["producer"] == "01_supervised_finetuning" and manifest["parameters"] == {"rank": 8}
     assert manifest["package_version"] == labhelpers.__version__
     assert list(manifest["files"]) == ["deep/weights.bin"] and len(manifest["files"]["deep/weights.bin"]) == 64
 
@@ -92,8 +92,8 @@ def test_a_killed_process_leaves_no_artifact_and_the_next_one_clears_up(artifact
 
 def test_a_missing_artifact_names_the_notebook_to_run(artifacts):
     for name, notebook in [
-        ("reward_model", "02_reward_model"),
-        ("sft_adapter", "03_supervised_finetuning"),
+        ("reward_model", "03_reward_model"),
+        ("sft_adapter", "01_supervised_finetuning"),
         ("ppo_toxicity", "04_ppo_detoxification"),
         ("ppo_learned", "04_ppo_detoxification"),
         ("before_toxicity", "04_ppo_detoxification"),
@@ -117,7 +117,7 @@ def test_an_altered_artifact_is_noticed_and_names_the_notebook(artifacts, alter,
     save(artifacts)
     alter(artifacts.folder / "sft_adapter")
     with pytest.raises(
-        ArtifactError, match=f"(?s)'sft_adapter' .*{words}: run notebook 03_supervised_finetuning again"
+        ArtifactError, match=f"(?s)'sft_adapter' .*{words}: run notebook 01_supervised_finetuning again"
     ):
         artifacts.path("sft_adapter")
 

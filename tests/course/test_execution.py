@@ -119,8 +119,8 @@ def test_a_parameter_reaches_every_notebook_that_declares_it(write_notebook):
     [
         ("tiny", {"ppo_step": 3}, "declares parameter 'ppo_step': did you mean 'ppo_steps'"),
         ("tiny", {"kl_coef": 0.1}, "declares parameter 'kl_coef'"),  # a field, but of no notebook asked for
-        ("tiny", {"ppo_steps": "many"}, "'ppo_steps' must be a whole number, not 'many'"),
-        ("tiny", {"ppo_steps": -3}, "'ppo_steps' must be at least 0"),
+        ("tiny", {"ppo_steps": "many"}, "ppo_steps is 'many', it must be a whole number"),
+        ("tiny", {"ppo_steps": -3}, "ppo_steps is -3, it must be at least 0"),
         ("tiny", {"seed": "a"}, "'seed' must be like 0, not 'a'"),
         ("tiny", {"seed": -1}, "'seed' must be from 0"),
         ("tiny", {"shown": True}, "'shown' must be like 3, not True"),
@@ -204,7 +204,7 @@ def test_a_notebook_run_out_of_order_says_which_comes_first(write_notebook, tmp_
     )
     with pytest.raises(
         NotebookError,
-        match=r"cell In \[3\]: artifact 'sft_adapter' is not there: run notebook 03_supervised_finetuning first; exec",
+        match=r"cell In \[3\]: artifact 'sft_adapter' is not there: run notebook 01_supervised_finetuning first, or ",
     ):
         run_notebooks(output_dir=tmp_path / "out")
 

@@ -207,7 +207,7 @@ def test_a_copy_runs_from_another_folder(tmp_path):
     mine = tmp_path / "mine"
     subprocess.run([sys.executable, "-m", "labhelpers.cli", "exercises", "mine"], cwd=tmp_path, check=True)
     assert {path.name for path in mine.iterdir()} == {path.name for path in find_notebooks()}
-    notebook = nbformat.read(mine / "01_human_feedback.ipynb", 4)
+    notebook = nbformat.read(mine / "02_human_feedback.ipynb", 4)
     with own_kernel(LABHELPERS_RUN_DIR=str(tmp_path / "run")):
         nbclient.NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(mine)}}).execute()
     said = [output.text for cell in notebook.cells for output in cell.get("outputs", ()) if "text" in output]

@@ -76,12 +76,12 @@ def run(home, *arguments, **parameters):
 
 @pytest.fixture(scope="module")
 def course(home, tmp_path_factory):
-    """02 to 05, executed."""
+    """01 and 03 to 05, executed."""
     out = tmp_path_factory.mktemp("course")
     lines = (data_dir() / "feedback" / "rankings.jsonl").read_text(encoding="utf-8").splitlines()
     (out / "rankings.jsonl").write_text("\n".join(lines[::6]) + "\n", encoding="utf-8")
     feedback = out / "rankings.jsonl"
-    run(home, "labhelpers.cli", "run", "02", "03", "04", "05", "--output-dir", str(out), feedback=feedback, **SHORT)
+    run(home, "labhelpers.cli", "run", "01", "03", "04", "05", "--output-dir", str(out), feedback=feedback, **SHORT)
     return out
 
 
@@ -94,10 +94,10 @@ def test_the_data_is_dialogsums_form(home, tmp_path):
     )
 
 
-def test_notebooks_02_to_05_run_end_to_end_by_the_hubs_names(course):
+def test_the_notebooks_of_the_full_profile_run_end_to_end_by_the_hubs_names(course):
     results = read_results(course)
-    assert set(results) == {"02_reward_model", "03_supervised_finetuning", "04_ppo_detoxification", "05_before_after"}
-    assert 0 <= results["02_reward_model"]["pairwise_accuracy"] <= 1
+    assert set(results) == {"01_supervised_finetuning", "03_reward_model", "04_ppo_detoxification", "05_before_after"}
+    assert 0 <= results["03_reward_model"]["pairwise_accuracy"] <= 1
     ppo = results["04_ppo_detoxification"]
     assert ppo["ppo_steps"] == 1 and ppo["kl_before_first_update"] < 1e-3  # float32, rollout against a full pass
     after = results["05_before_after"]
@@ -108,12 +108,12 @@ def test_notebooks_02_to_05_run_end_to_end_by_the_hubs_names(course):
     assert not [p for p in (course / "artifacts").rglob("*") if p.suffix in (".bin", ".pt", ".pth", ".pkl")]
 
 
-def test_a_decoder_only_policy_goes_through_notebooks_03_to_05_by_one_parameter(tmp_path):
+def test_a_decoder_only_policy_goes_through_notebooks_01_04_and_05_by_one_parameter(tmp_path):
     """The article's CodeLlama form, with the small Llama that ships with the course."""
     given = {"policy_model": "data/models/llama-summariser", "sft_train_rows": 320, "ppo_steps": 2}
     given |= {"rewards": "toxicity", "eval_prompts": 24, "bootstrap_samples": 200}
-    run_notebooks(["03", "04", "05"], "tiny", given, tmp_path)
+    run_notebooks(["01", "04", "05"], "tiny", given, tmp_path)
     results = read_results(tmp_path)
-    assert results["03_supervised_finetuning"]["rouge_l_after"] > 0.5  # it could summarise before, and still can
+    assert results["01_supervised_finetuning"]["rouge_l_after"] > 0.5  # it could summarise before, and still can
     assert results["04_ppo_detoxification"]["kl_before_first_update"] < 1e-9
     assert results["05_before_after"]

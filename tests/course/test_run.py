@@ -34,8 +34,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_start_gives_a_run_and_shows_no_path(folder):
-    run = start("04_ppo_detoxification", seed=3, run_dir=folder, ppo_steps=2, kl_coef=None)
-    assert repr(run) == "Run(04_ppo_detoxification, profile=tiny, seed=3)"
+    run = start("07_other_methods", seed=3, run_dir=folder, ppo_steps=2, kl_coef=None)
+    assert repr(run) == "Run(07_other_methods, profile=tiny, seed=3)"
     assert (run.profile.ppo_steps, run.seed, run.run_dir) == (2, 3, folder)
     assert run.figures.is_dir() and run.artifacts.folder == folder / "artifacts"
 

@@ -93,7 +93,7 @@ def test_the_file_is_what_the_notebook_shows(displayed, tmp_path):
 
 def test_an_unwritable_folder_is_a_clear_error_and_leaves_nothing(displayed, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(LabError, match="the figure kl.png could not be written.*choose another folder"):
+    with pytest.raises(LabError, match="cannot write the figure .*kl.png: .*choose another folder"):
         plots.show(FIGURES["policies"](), "kl", "alt", figures=tmp_path / "file")
     assert displayed == []
 

@@ -459,7 +459,7 @@ def test_every_error_is_a_lab_error():
 
 @pytest.mark.slow
 def test_a_quarter_of_the_shipped_rankings_beats_length():
-    """The whole set is notebook 02's; a quarter of it already tells more than the length does."""
+    """The whole set is notebook 03's; a quarter of it already tells more than the length does."""
     train, test = split_by_prompt(load_rankings(data_dir() / "feedback" / "rankings.jsonl"))
     pairs, held_out = to_pairs(train), to_pairs(test, annotators="majority")
     model = new_reward_model(data_dir() / "models" / "roberta-base", "float64", "cpu")

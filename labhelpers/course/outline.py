@@ -1,0 +1,80 @@
+"""The course map: which notebooks there are, in which order, and what each hands to which.
+
+Everything that needs a piece of it takes it from here: the check in a notebook's first cell and the advice for a
+missing artifact, the picture of the course, the tests that run notebooks side by side, reports and summaries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labhelpers.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One notebook: `name` is its file without `.ipynb`, `title` a few words, and then the artifacts that it must
+    have (`needs`), takes where they are there (`uses`) and leaves for others (`makes`)."""
+
+    name: str
+    title: str
+    needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> str:
+        """The two digits that the name begins with."""
+        return self.name[:2]
+
+
+TOUR = Chapter("00_rlhf_tour", "a tour")
+FINETUNING = Chapter("01_supervised_finetuning", "supervised fine-tuning", makes=("sft_adapter",))
+FEEDBACK = Chapter("02_human_feedback", "human feedback", makes=("rankings",))
+REWARD_MODEL = Chapter(
+    "03_reward_model", "reward model", needs=("sft_adapter",), uses=("rankings",), makes=("reward_model",)
+)
+PPO = Chapter(
+    "04_ppo_detoxification", "PPO", needs=("sft_adapter",), uses=("reward_model",),
+    makes=("before_toxicity", "ppo_toxicity", "ppo_learned"),
+)  # fmt: skip
+BEFORE_AFTER = Chapter(
+    "05_before_after", "before and after", needs=("sft_adapter",),
+    uses=("ppo_toxicity", "ppo_learned", "before_toxicity"),
+)  # fmt: skip
+REWARD_HACKING = Chapter("06_reward_hacking", "reward hacking", needs=("sft_adapter",))
+OTHER_METHODS = Chapter("07_other_methods", "other methods")
+
+CHAPTERS = (TOUR, FINETUNING, FEEDBACK, REWARD_MODEL, PPO, BEFORE_AFTER, REWARD_HACKING, OTHER_METHODS)
+
+# An artifact that may come from elsewhere: the parameter that takes it, and one that ships with the course.
+GIVEN_BY = {"sft_adapter": ("sft_adapter", "data/adapters/sft")}
+
+
+def chapter(name: str) -> Chapter | None:
+    """The chapter of that file name, or None for a notebook that is not the course's."""
+    return next((one for one in CHAPTERS if one.name == name), None)
+
+
+def numbered(number: str) -> Chapter:
+    """The chapter with that number ("04"). Raises UsageError for one that there is not."""
+    found = next((one for one in CHAPTERS if one.number == number), None)
+    if found is None:
+        known = ", ".join(one.number for one in CHAPTERS)
+        raise UsageError(f"there is no notebook {number!r} in the course: it has {known}.")
+    return found
+
+
+def producer(artifact: str) -> Chapter | None:
+    """The chapter that makes an artifact, or None for one that the course does not know."""
+    return next((one for one in CHAPTERS if artifact in one.makes), None)
+
+
+def arrows() -> list[tuple[Chapter, Chapter]]:
+    """(from, to) for every chapter that takes something another one makes, each pair once."""
+    return [
+        (source, target)
+        for target in CHAPTERS
+        for source in CHAPTERS
+        if set(source.makes) & {*target.needs, *target.uses}
+    ]
