@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="a parameter for every notebook that declares it, for example -p ppo_steps 20",
+        help="a parameter for every notebook that declares it, for example -p ppo_steps 20; a local path or glob is "
+        "relative to the current folder",
     )
     run.add_argument("--output-dir", metavar="DIR", help="where everything goes (default: runs/PROFILE)")
     run.set_defaults(command=_run)
@@ -148,12 +149,12 @@ def _run(options) -> None:
 
 
 def _batch(options) -> int:
-    from labhelpers.batch.engine import describe, run_batch
+    from labhelpers.batch.workers import describe, run_batch
 
     if options.dry_run:
         print("\n".join(describe(options.plan, options.output_dir, options.workers)))
         return 0
-    rows, place = run_batch(
+    outcomes, place = run_batch(
         options.plan,
         options.output_dir,
         workers=options.workers,
@@ -161,9 +162,9 @@ def _batch(options) -> int:
         retry_failed=options.retry_failed,
         say=lambda line: print(line, flush=True),
     )
-    finished = sum(row["status"] == "finished" for row in rows)
-    print(f"{finished} of {len(rows)} runs finished; the report: {place}/index.html")
-    return 0 if finished == len(rows) else 1
+    finished = sum(outcome.status == "finished" for outcome in outcomes)
+    print(f"{finished} of {len(outcomes)} runs finished; the report: {place}/index.html")
+    return 0 if finished == len(outcomes) else 1
 
 
 def _report(options) -> None:

@@ -1,7 +1,7 @@
 """The errors that a learner or an instructor may meet.
 
 A message is one sentence or two: what was wrong, where, and what to do about it. Every error raised on purpose by this
-package is a :class:`LabError`, so one ``except LabError`` tells a mistake in the input from a mistake in the code.
+package is a LabError, so one `except LabError` tells a mistake in the input from a mistake in the code.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import errno
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 
 class LabError(Exception):
@@ -20,8 +21,8 @@ class LabError(Exception):
 class DataError(LabError):
     """A data file that cannot be used.
 
-    ``file``, ``line`` (counted from 1) and ``field`` say where; they stay readable as attributes and are put before the
-    message: ``train.jsonl, line 7, field 'dialogue': …``.
+    `file`, `line` (counted from 1) and `field` say where; they stay readable as attributes and are put before the
+    message: `train.jsonl, line 7, field 'dialogue': …`.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class ArtifactError(LabError):
 
 
 class UsageError(LabError):
-    """Something asked for that cannot be: an unknown notebook, a folder in the wrong place. ``labs`` exits with 2."""
+    """Something asked for that cannot be: an unknown notebook, a folder in the wrong place. `labs` exits with 2."""
 
 
 class ProfileError(UsageError):
@@ -55,8 +56,40 @@ class ModelError(LabError):
     """A model location that cannot be loaded, or that holds another kind of model than is needed."""
 
 
+NotebookProblem = Literal["unusable", "raised", "kernel died", "disk full", "not writable", "interrupted"]
+
+
 class NotebookError(LabError):
-    """A notebook that failed while it was executed. The message names the notebook, the cell and the error."""
+    """A notebook that cannot be used, or that did not run to its end.
+
+    The facts stay readable as attributes, and the message is made from them: `reason` says what happened; `notebook`
+    is its name and `cell` the number in `In [4]` (None where no cell is to blame); `kind` is "unusable" for a notebook
+    that was not executed, and otherwise says what ended it ("disk full" also where a cell met the full disk); `kept` is
+    the file of the notebook as far as it was executed, None when nothing of it was saved.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        notebook: str | None = None,
+        cell: int | None = None,
+        kind: NotebookProblem = "unusable",
+        kept: Path | None = None,
+    ):
+        name = f"notebook {notebook}"
+        if kind == "unusable":
+            message = f"{name}{'' if cell is None else f', cell {cell}'}: {reason}" if notebook else reason
+        else:
+            if kind == "interrupted":
+                what = f"interrupted in {name}"
+            elif cell is not None:
+                what = f"{name} failed in cell In [{cell}]: {reason}"
+            else:
+                what = f"{name} {'failed' if kind in ('raised', 'kernel died') else 'cannot be written'}: {reason}"
+            message = f"{what}; " + (f"executed up to there: {kept}" if kept else "nothing of it was saved")
+        super().__init__(message)
+        self.reason, self.notebook, self.cell, self.kind, self.kept = reason, notebook, cell, kind, kept
 
 
 class TrainingError(LabError):
@@ -64,7 +97,7 @@ class TrainingError(LabError):
 
 
 def close_matches(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown ``word``: a hint at what may have been meant, then all that is known.
+    """The end of a message about an unknown `word`: a hint at what may have been meant, then all that is known.
 
     >>> close_matches("kl_cof", ["kl_coef", "seed"])
     "did you mean 'kl_coef'? Known: kl_coef, seed"
@@ -86,12 +119,14 @@ _STORAGE_ADVICE = {
     errno.EEXIST: "a file of that name is in the way: choose another folder",
     errno.ENAMETOOLONG: "the path is too long: choose a shorter one",
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_DISK = tuple(_STORAGE_ADVICE[code] for code in _FULL)
 
 
 def storage_advice(error: BaseException) -> str | None:
-    """What to do about an error that says a folder cannot be written, or None when ``error`` says something else.
+    """What to do about an error that says a folder cannot be written, or None when `error` says something else.
 
-    Libraries written in Rust (safetensors, tokenizers) report such errors as text, ``… (os error 28)``.
+    Libraries written in Rust (safetensors, tokenizers) report such errors as text, `… (os error 28)`.
     """
     code = getattr(error, "errno", None)
     if code is None and (found := re.search(r"\(os error (\d+)\)", str(error))):
@@ -99,7 +134,22 @@ def storage_advice(error: BaseException) -> str | None:
     return _STORAGE_ADVICE.get(code)
 
 
-def last_line(error) -> str:
-    """The last line of an error's text, or its class where it has none."""
+def disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk or a used up quota is what `error` says, or what it was raised from."""
+    while error is not None:
+        if storage_advice(error) in _FULL_DISK:
+            return True
+        error = error.__cause__
+    return False
+
+
+def says_disk_full(traceback: str) -> bool:
+    """Whether a traceback that came as text, as those of a notebook's kernel do, ends or began with a full disk: it
+    holds the operating system's number for that, as Python and Rust write it."""
+    return any(mark in traceback for code in _FULL for mark in (f"[Errno {code}]", f"(os error {code})"))
+
+
+def last_line(error: BaseException | str) -> str:
+    """The last line of an error's message that says something, else the name of its class."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -2,11 +2,12 @@
 
 import errno
 import pickle
+from pathlib import Path
 
 import pytest
 
 from labhelpers import errors
-from labhelpers.errors import DataError, LabError, close_matches, storage_advice
+from labhelpers.errors import DataError, LabError, NotebookError, close_matches, disk_full, storage_advice
 
 
 def test_every_error_of_ours_is_a_lab_error():
@@ -31,6 +32,44 @@ def test_a_data_error_can_be_sent_between_processes():
     error = pickle.loads(pickle.dumps(DataError("it is empty", file="a.jsonl", line=3)))
     assert str(error) == "a.jsonl, line 3: it is empty"
     assert error.line == 3
+
+
+def test_a_notebook_error_is_made_from_its_facts_and_keeps_them_between_processes():
+    facts = {"notebook": "01_first", "cell": 4, "kind": "raised", "kept": Path("out/01_first.ipynb")}
+    error = pickle.loads(pickle.dumps(NotebookError("ValueError: x", **facts)))
+    assert str(error) == (
+        "notebook 01_first failed in cell In [4]: ValueError: x; executed up to there: out/01_first.ipynb"
+    )
+    assert {name: getattr(error, name) for name in facts} == facts and error.reason == "ValueError: x"
+
+
+@pytest.mark.parametrize(
+    "facts, message",
+    [
+        ({}, "no text"),
+        ({"notebook": "01"}, "notebook 01: no text"),
+        ({"notebook": "01", "cell": 3}, "notebook 01, cell 3: no text"),
+        ({"notebook": "01", "kind": "raised"}, "notebook 01 failed: no text; nothing of it was saved"),
+        (
+            {"notebook": "01", "kind": "disk full"},
+            "notebook 01 cannot be written: no text; nothing of it was saved",
+        ),
+        ({"notebook": "01", "kind": "interrupted"}, "interrupted in notebook 01; nothing of it was saved"),
+    ],
+)
+def test_a_notebook_error_says_where(facts, message):
+    assert str(NotebookError("no text", **facts)) == message
+
+
+def test_a_full_disk_is_known_by_its_number_also_behind_another_error():
+    try:
+        try:
+            raise OSError(errno.EDQUOT, "x")
+        except OSError as error:
+            raise LabError("no room") from error
+    except LabError as error:
+        assert disk_full(error)
+    assert not disk_full(LabError("the disk is full")) and not disk_full(OSError(errno.EACCES, "x"))
 
 
 def test_close_matches_hints_and_lists():

@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+from labhelpers.batch.outcome import RunOutcome
 from labhelpers.batch.plans import Plan
 from labhelpers.files import write_atomically
 
@@ -16,7 +17,7 @@ _CALL = re.compile(r"^\s*(check_\w+)\(", re.MULTILINE)
 
 
 def exercises(plan: Plan) -> dict[str, list[str]]:
-    """The checks that the course's own notebooks call, ``{notebook: [check]}``: what a submission can be graded by."""
+    """The checks that the course's own notebooks call, `{notebook: [check]}`: what a submission can be graded by."""
     found = {}
     for notebook in plan.notebooks:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -25,20 +26,20 @@ def exercises(plan: Plan) -> dict[str, list[str]]:
     return found
 
 
-def verdict(row: dict, notebook: str, check: str) -> str:
-    """ "right", "not yet", or "not reached" where the check has printed nothing."""
-    said = row.get("verdicts", {}).get(notebook, {}).get(check)
+def verdict(outcome: RunOutcome, notebook: str, check: str) -> str:
+    """One of "right", "not yet", and "not reached", which is where the check has printed nothing."""
+    said = outcome.verdicts.get(notebook, {}).get(check)
     return "not reached" if said is None else said.split(".")[0]
 
 
-def write_grades(folder: Path, rows: list[dict], asked: dict[str, list[str]]) -> str:
-    """Write ``grades.csv``, a line per student and a column per exercise, and return its name."""
+def write_grades(folder: Path, outcomes: list[RunOutcome], asked: dict[str, list[str]]) -> str:
+    """Write `grades.csv`, a line per student and a column per exercise, and return its name."""
     columns = [(notebook, check) for notebook, checks in asked.items() for check in checks]
     text = io.StringIO()
     table = csv.writer(text)
     table.writerow(["student", "status", "right", "of", *(f"{notebook}: {check}" for notebook, check in columns)])
-    for row in sorted(rows, key=lambda row: row["student"]):
-        verdicts = [verdict(row, notebook, check) for notebook, check in columns]
-        table.writerow([row["student"], row["status"], verdicts.count("right"), len(columns), *verdicts])
+    for one in sorted(outcomes, key=lambda one: one.student):
+        verdicts = [verdict(one, notebook, check) for notebook, check in columns]
+        table.writerow([one.student, one.status, verdicts.count("right"), len(columns), *verdicts])
     write_atomically(folder / GRADES, text.getvalue())
     return GRADES

@@ -1,4 +1,4 @@
-"""A place of its own for somebody else's code: Linux namespaces by util-linux's ``unshare``, without privileges.
+"""A place of its own for somebody else's code: Linux namespaces by util-linux's `unshare`, without privileges.
 
 Inside, a process sees the system's programs and libraries, this Python and the course's data, all read-only; its own
 folder, which it may write to; no other files, no network, no processes but its own, and it has no way to more rights.
@@ -26,9 +26,9 @@ _LOOPBACK_UP += "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH14x', b'l
 
 
 def isolated(command: list[str], folder: Path, root: Path) -> list[str]:
-    """The command line that runs ``command`` in isolation, with ``folder`` to write to.
+    """The command line that runs `command` in isolation, with `folder` to write to.
 
-    ``root``: an empty folder to build the view in; outside, it stays empty.
+    `root`: an empty folder to build the view in; outside, it stays empty.
     """
     lines = ["set -e", f"{_quoted(sys.executable)} -c {shlex.quote(_LOOPBACK_UP)}"]
     lines += [f"mount -t tmpfs -o size=512m,mode=755,nosuid,nodev tmpfs {_quoted(root)}"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
+from labhelpers.files import write_atomically
+
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 0 auto; padding: 1rem; }
 pre { overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; font-size: 13px; margin: .3rem 0; }
@@ -16,8 +18,21 @@ table { border-collapse: collapse; display: block; overflow-x: auto; } td, th { 
 """
 
 
+def write_pages(folder: Path, sanitize: bool, again: bool = True) -> None:
+    """An HTML page beside every executed notebook of a run's folder; `again=False`: only where there is none."""
+    for notebook in sorted((folder / "notebooks").glob("*.ipynb")):
+        page = notebook.with_suffix(".html")
+        if page.exists() and not again:
+            continue
+        try:
+            text = notebook_page(notebook, sanitize)
+        except Exception as error:  # a file that is called a notebook may hold anything
+            text = f"<!doctype html><title>{html.escape(notebook.stem)}</title><p>Not shown: {type(error).__name__}</p>"
+        write_atomically(page, text)
+
+
 def notebook_page(notebook: Path, sanitize: bool = False) -> str:
-    """The page of an executed notebook. ``sanitize``: without scripts, for notebooks that others have written."""
+    """The page of an executed notebook. `sanitize`: without scripts, for notebooks that others have written."""
     from nbconvert import HTMLExporter
     from pygments.formatters import HtmlFormatter
 

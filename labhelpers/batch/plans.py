@@ -10,23 +10,46 @@ import hashlib
 import itertools
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
 
 import labhelpers
+from labhelpers.batch.outcome import RunOutcome
 from labhelpers.course import profiles
 from labhelpers.course.notebooks import find_notebooks
 from labhelpers.course.parameters import check_parameters, declared_parameters, parse_value
 from labhelpers.errors import NotebookError, ProfileError, UsageError, close_matches
+from labhelpers.validation import STRICT, Count, Positive
 
-FIELDS = ("notebooks", "profile", "parameters", "grid", "timeout_minutes", "memory_gb", "threads", "submissions")
-FIELDS += ("weak_isolation",)
 MOST_RUNS = 10_000
+
+
+class PlanFile(BaseModel):
+    """A plan as it is written: its fields and the form of each, which its description says in words."""
+
+    model_config = STRICT
+
+    notebooks: list[int | str] = Field(min_length=1, description="a list of one notebook or more, such as [01, 04, 05]")
+    profile: str = Field("tiny", description="the name of a profile")
+    parameters: dict[str, Any] = Field({}, description="a table of names, such as {seed: 0}")
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        {}, description="a table of names with a list of one value or more for each, such as {seed: [0, 1, 2]}"
+    )
+    timeout_minutes: Positive | None = Field(None, description="a number above 0")
+    memory_gb: Positive | None = Field(None, description="a number above 0")
+    threads: Count | None = Field(None, description="a whole number above 0")
+    submissions: str | None = Field(None, description="a folder with a folder per student")
+    weak_isolation: bool = Field(False, description="true or false")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan as written, checked. ``timeout_minutes`` and ``memory_gb`` bound one run, None means no bound."""
+    """A plan, checked. `timeout_minutes` and `memory_gb` bound one run, None means no bound."""
 
     file: Path
     notebooks: tuple[Path, ...]
@@ -41,7 +64,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One run of a plan: its notebooks with these parameters, or those of one student."""
 
     id: str
@@ -59,62 +82,63 @@ class Run:
             return self.student
         return ", ".join(f"{name} = {value}" for name, value in self.point.items()) or "the one run"
 
+    def todo(self) -> RunOutcome:
+        """Its outcome as long as there is none."""
+        return RunOutcome(
+            self.id,
+            self.label,
+            parameters=self.parameters,
+            notebooks=[path.stem for path in self.notebooks],
+            student=self.student,
+            missing=list(self.missing),
+        )
+
 
 def load_plan(file: str | Path) -> Plan:
-    """The plan in a YAML file. Raises :class:`UsageError` that names the field and what it wants."""
+    """The plan in a YAML file. What it says of files is relative to its own folder.
+
+    Raises UsageError that names the file, the field, what stands there and what is wanted.
+    """
     file = Path(file)
-    asked = _read(file)
+    home = file.absolute().parent
 
     def wrong(name: str, message: str) -> UsageError:
         return UsageError(f"{file}, field '{name}': {message}")
 
-    for name in asked:
-        if name not in FIELDS:
-            raise wrong(name, f"there is no such field: {close_matches(name, FIELDS)}")
-    notebooks = _notebooks(asked, file.parent, wrong)
-    profile = asked.get("profile", "tiny")
-    if profile not in profiles.PROFILES:
-        raise wrong("profile", f"unknown profile {profile!r}: {close_matches(profile, profiles.PROFILES)}")
-    parameters = asked.get("parameters", {})
-    grid = asked.get("grid", {})
-    for name, table in (("parameters", parameters), ("grid", grid)):
-        if not isinstance(table, dict) or not all(isinstance(key, str) for key in table):
-            raise wrong(name, f"must be a table of names, such as {{seed: {'[0, 1, 2]' if name == 'grid' else 0}}}")
-    if "grid" in asked and not grid:
-        raise wrong("grid", "is empty: name a parameter with a list of values, or leave the field out")
-    for name, values in grid.items():
-        if not isinstance(values, list) or not values:
-            raise wrong(f"grid.{name}", f"must be a list of one value or more, not {values!r}")
-        if name in parameters:
-            raise wrong(f"grid.{name}", "is also in 'parameters': give it once")
-    check = _checker(notebooks, profile, wrong)
-    parameters = {name: check(f"parameters.{name}", name, value) for name, value in parameters.items()}
-    grid = {name: [check(f"grid.{name}", name, value) for value in values] for name, values in grid.items()}
-    for name, values in grid.items():
-        if twice := [value for number, value in enumerate(values) if value in values[:number]]:
-            raise wrong(f"grid.{name}", f"lists {twice[0]!r} twice")
-    if math.prod(map(len, grid.values())) > MOST_RUNS:
-        raise wrong("grid", f"has {math.prod(map(len, grid.values()))} points, more than {MOST_RUNS}")
-    submissions = asked.get("submissions")
-    if submissions is not None:
-        submissions = _submissions(submissions, file.parent, wrong)
+    asked = _read(file, wrong)
+    try:
+        notebooks = [f"{name:02d}" if isinstance(name, int) else name for name in asked.notebooks]  # YAML reads 04 as 4
+        notebooks = find_notebooks(notebooks, home=home)
+    except UsageError as error:
+        raise wrong("notebooks", str(error)) from None
+    if asked.profile not in profiles.PROFILES:
+        raise wrong("profile", f"unknown profile {asked.profile!r}: {close_matches(asked.profile, profiles.PROFILES)}")
+    check = _checker(notebooks, asked.profile, home, wrong)
+    parameters = {name: check(f"parameters.{name}", name, value) for name, value in asked.parameters.items()}
+    grid = _grid(asked, check, wrong)
+    limits = {"timeout_minutes": asked.timeout_minutes, "memory_gb": asked.memory_gb}
+    submissions = None
+    if asked.submissions is not None:
+        submissions = _submissions(asked.submissions, home, wrong)
         if grid:
             raise wrong("submissions", "cannot stand beside 'grid': make two plans")
+        for name, usual in (("timeout_minutes", 30), ("memory_gb", 4)):
+            if name not in asked.model_fields_set:
+                limits[name] = usual
     return Plan(
         file,
         tuple(notebooks),
-        profile,
+        asked.profile,
         parameters,
         grid,
-        _positive(asked, "timeout_minutes", wrong, 30 if submissions else None),
-        _positive(asked, "memory_gb", wrong, 4 if submissions else None),
-        _positive(asked, "threads", wrong, None, whole=True),
-        submissions,
-        _yes_or_no(asked, "weak_isolation", wrong),
+        threads=asked.threads,
+        submissions=submissions,
+        weak_isolation=asked.weak_isolation,
+        **limits,
     )
 
 
-def expand(plan: Plan) -> list[Run]:
+def expand(plan: Plan) -> list[PlannedRun]:
     """The runs of a plan, in the grid's order (the last name varies fastest) or the students' alphabetical one."""
     if plan.submissions:
         return [_submission(plan, folder) for folder in _students(plan.submissions)]
@@ -123,17 +147,17 @@ def expand(plan: Plan) -> list[Run]:
     for point in itertools.product(*plan.grid.values()):
         point = dict(zip(plan.grid, point, strict=True))
         parameters = plan.parameters | point
-        runs.append(Run(_hash(plan.profile, parameters, sources), parameters, plan.notebooks, point=point))
+        runs.append(PlannedRun(_hash(plan.profile, parameters, sources), parameters, plan.notebooks, point=point))
     return runs
 
 
-def _submission(plan: Plan, folder: Path) -> Run:
+def _submission(plan: Plan, folder: Path) -> PlannedRun:
     names = [path.stem for path in plan.notebooks]
     present = tuple(folder / f"{name}.ipynb" for name in names if _plain_file(folder / f"{name}.ipynb"))
     missing = tuple(name for name in names if folder / f"{name}.ipynb" not in present)
     files = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in submitted_files(folder)]
     identity = _hash(plan.profile, plan.parameters, [folder.name, names, files])
-    return Run(identity, plan.parameters, present, folder.name, folder, missing)
+    return PlannedRun(identity, plan.parameters, present, folder.name, folder, missing)
 
 
 def submitted_files(folder: Path) -> list[Path]:
@@ -145,11 +169,25 @@ def _plain_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def _read(file: Path) -> dict:
-    import yaml
+class _Loader(yaml.SafeLoader):
+    """YAML in which a table names nothing twice: which of the two counts would be a guess."""
 
+    def construct_mapping(self, node, deep=False):
+        lines = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                name = self.construct_object(key)
+                if name in lines:
+                    problem = f"{name!r} stands here and in line {lines[name]} of the same table: keep one"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                lines[name] = line
+        return super().construct_mapping(node, deep)
+
+
+def _read(file: Path, wrong: Callable[[str, str], UsageError]) -> PlanFile:
     try:
-        asked = yaml.safe_load(file.read_text(encoding="utf-8"))
+        asked = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise UsageError(f"plan {file} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -157,27 +195,37 @@ def _read(file: Path) -> dict:
         where = f", line {mark.line + 1}" if mark else ""
         raise UsageError(f"plan {file}{where}: not readable as YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(asked, dict):
-        raise UsageError(f"plan {file}: must be a table of fields; known: {', '.join(FIELDS)}")
-    return asked
-
-
-def _notebooks(asked: dict, home: Path, wrong) -> list[Path]:
-    names = asked.get("notebooks")
-    if not isinstance(names, list) or not names:
-        raise wrong("notebooks", "must be a list of one notebook or more, such as [01, 04, 05]")
-    places = []
-    for name in names:
-        if isinstance(name, bool) or not isinstance(name, (int, str)):
-            raise wrong("notebooks", f"must hold names of notebooks, not {name!r}")
-        name = f"{name:02d}" if isinstance(name, int) else name  # YAML reads 04 as a number
-        places.append(home / name if name.endswith(".ipynb") and (home / name).is_file() else name)
+        raise UsageError(f"plan {file}: must be a table of fields; known: {', '.join(PlanFile.model_fields)}")
     try:
-        return find_notebooks(places)
-    except UsageError as error:
-        raise wrong("notebooks", str(error)) from None
+        return PlanFile.model_validate(asked)
+    except ValidationError as error:
+        first = error.errors()[0]
+    name, *inside = map(str, first["loc"])
+    if name not in PlanFile.model_fields:
+        raise wrong(name, f"there is no such field: {close_matches(name, PlanFile.model_fields)}")
+    if name == "grid" and len(inside) == 1:
+        raise wrong(f"grid.{inside[0]}", f"must be a list of one value or more, not {asked[name][inside[0]]!r}")
+    found = "" if first["type"] == "missing" else f", not {asked[name]!r}"
+    raise wrong(name, f"must be {PlanFile.model_fields[name].description}{found}")
 
 
-def _checker(notebooks: list[Path], profile: str, wrong):
+def _grid(asked: PlanFile, check: Callable, wrong: Callable[[str, str], UsageError]) -> dict[str, list]:
+    """The grid with its values as the notebooks want them."""
+    if "grid" in asked.model_fields_set and not asked.grid:
+        raise wrong("grid", "is empty: name a parameter with a list of values, or leave the field out")
+    for name in asked.grid:
+        if name in asked.parameters:
+            raise wrong(f"grid.{name}", "is also in 'parameters': give it once")
+    grid = {name: [check(f"grid.{name}", name, value) for value in values] for name, values in asked.grid.items()}
+    for name, values in grid.items():
+        if twice := [value for number, value in enumerate(values) if value in values[:number]]:
+            raise wrong(f"grid.{name}", f"lists {twice[0]!r} twice")
+    if (points := math.prod(map(len, grid.values()))) > MOST_RUNS:
+        raise wrong("grid", f"has {points} points, more than {MOST_RUNS}")
+    return grid
+
+
+def _checker(notebooks: list[Path], profile: str, home: Path, wrong: Callable[[str, str], UsageError]) -> Callable:
     """A function that returns a parameter's value as the notebooks want it, or raises what is wrong with it."""
     try:
         for notebook in notebooks:
@@ -187,7 +235,7 @@ def _checker(notebooks: list[Path], profile: str, wrong):
 
     def check(place: str, name: str, value):
         try:
-            value = parse_value(name, value) if isinstance(value, str) else value
+            value = parse_value(name, value, home) if isinstance(value, str) else value
             check_parameters(notebooks, profile, {name: value})
         except ProfileError as error:
             hint = " (in a plan: the field 'profile')" if name == "profile" else ""
@@ -197,9 +245,7 @@ def _checker(notebooks: list[Path], profile: str, wrong):
     return check
 
 
-def _submissions(value, home: Path, wrong) -> Path:
-    if not isinstance(value, str):
-        raise wrong("submissions", f"must be a folder with a folder per student, not {value!r}")
+def _submissions(value: str, home: Path, wrong: Callable[[str, str], UsageError]) -> Path:
     folder = (home / Path(value).expanduser()).resolve()
     if not folder.is_dir():
         raise wrong("submissions", f"{folder} is no folder")
@@ -210,22 +256,6 @@ def _submissions(value, home: Path, wrong) -> Path:
 
 def _students(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith("."))
-
-
-def _positive(asked: dict, name: str, wrong, default, whole: bool = False):
-    value = asked.get(name, default)
-    if value is None:
-        return None
-    kinds = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value) or value <= 0:
-        raise wrong(name, f"must be a {'whole ' if whole else ''}number above 0, not {value!r}")
-    return value
-
-
-def _yes_or_no(asked: dict, name: str, wrong) -> bool:
-    if not isinstance(asked.get(name, False), bool):
-        raise wrong(name, f"must be true or false, not {asked[name]!r}")
-    return asked.get(name, False)
 
 
 def _source(notebook: Path) -> list:

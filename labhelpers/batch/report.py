@@ -1,14 +1,16 @@
-"""One page on a batch: ``index.html`` and ``summary.csv``, made from what the runs have left in the output folder."""
+"""One page on a batch: `index.html` and `summary.csv`, made from what the runs have left in the output folder."""
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+from labhelpers.batch.grades import verdict, write_grades
+from labhelpers.batch.outcome import RunOutcome, summary_csv
+from labhelpers.batch.pages import write_pages
 from labhelpers.batch.store import PLAN, STATUS
 from labhelpers.course.outline import BEFORE_AFTER, PPO, REWARD_HACKING, REWARD_MODEL
 from labhelpers.errors import UsageError
@@ -44,20 +46,19 @@ class Spread:
 
 
 def write_report(folder: Path) -> list[str]:
-    """Write the report of the batch in ``folder`` from its records; the names of the files written.
+    """Write the report of the batch in `folder` from its records; the names of the files written.
 
-    Raises :class:`UsageError` when the folder holds no batch.
+    Raises UsageError when the folder holds no batch.
     """
     plan = _plan(folder)
-    rows = _rows(folder, plan)
-    _write_missing_pages(folder, rows)
-    write_atomically(folder / SUMMARY, _summary(rows))
+    runs = _outcomes(folder, plan)
+    for run in runs:
+        write_pages(folder / run.id, sanitize=run.student is not None, again=False)
+    write_atomically(folder / SUMMARY, summary_csv(runs))
     written = [SUMMARY, PAGE]
     if plan["submissions"]:
-        from labhelpers.batch.grades import write_grades
-
-        written.append(write_grades(folder, [row for row in rows if row["status"] != "to do"], plan["exercises"]))
-    write_atomically(folder / PAGE, _page(folder, plan, rows))
+        written.append(write_grades(folder, [run for run in runs if run.status != "to do"], plan["exercises"]))
+    write_atomically(folder / PAGE, _page(folder, plan, runs))
     return written
 
 
@@ -71,15 +72,16 @@ def spread(values: list[float]) -> Spread:
     return Spread(statistics.fmean(values), float(half), len(values))
 
 
-def by_grid_point(rows: list[dict], keys: list[tuple[str, str]]) -> list[tuple[dict, int, list[Spread | None]]]:
-    """For every point of the grid: its parameters without the seed, its finished runs, and its results over them."""
-    points: dict[str, list[dict]] = {}
-    for row in rows:
-        if row["status"] == "finished":
-            points.setdefault(json.dumps(_without_seed(row), sort_keys=True), []).append(row)
+def by_grid_point(runs: list[RunOutcome], keys: list[tuple[str, str]]) -> list[tuple[dict, int, list[Spread | None]]]:
+    """For every point of the grid: its parameters without the seed, how many of its runs finished, and the spread over
+    these of each result in `keys` (notebook, name), None where no run has recorded it."""
+    points: dict[str, list[RunOutcome]] = {}
+    for run in runs:
+        if run.status == "finished":
+            points.setdefault(json.dumps(_without_seed(run), sort_keys=True), []).append(run)
     table = []
     for same in points.values():
-        numbers = [[value for row in same if (value := _number(row, key)) is not None] for key in keys]
+        numbers = [[value for run in same if (value := _number(run, key)) is not None] for key in keys]
         table.append((_without_seed(same[0]), len(same), [spread(some) if some else None for some in numbers]))
     return table
 
@@ -93,95 +95,67 @@ def _plan(folder: Path) -> dict:
         raise UsageError(f"{folder} holds no readable {PLAN}: give the output folder of a batch") from None
 
 
-def _rows(folder: Path, plan: dict) -> list[dict]:
-    """A row for every run of the plan, in its order; one that has not ended is "to do"."""
-    rows = []
+def _outcomes(folder: Path, plan: dict) -> list[RunOutcome]:
+    """The outcome of every run of the plan, in its order; a run that has not ended is "to do"."""
+    outcomes = []
     for run in plan["runs"]:
         try:
-            rows.append(json.loads((folder / run["id"] / STATUS).read_text(encoding="utf-8")))
+            outcomes.append(RunOutcome.from_json((folder / run["id"] / STATUS).read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            rows.append(run | {"status": "to do", "reason": "", "seconds": None, "results": {}})
-    return rows
+            outcomes.append(RunOutcome(**run))
+    return outcomes
 
 
-def _write_missing_pages(folder: Path, rows: list[dict]) -> None:
-    from labhelpers.batch.attempt import write_pages
-
-    for row in rows:
-        write_pages(folder / row["id"], sanitize=row.get("student") is not None, again=False)
-
-
-def _summary(rows: list[dict]) -> str:
-    """One line a run: who, how it ended, its parameters and everything that it recorded."""
-    parameters = list(dict.fromkeys(name for row in rows for name in row["parameters"]))
-    results = list(
-        dict.fromkeys((nb, name) for row in rows for nb, recorded in row["results"].items() for name in recorded)
-    )
-    fixed = ["id", "student", "status", "reason", "notebook", "cell", "executed", "seconds", "peak_memory_gb"]
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(["run", *fixed[1:], *parameters, *(f"{notebook}.{name}" for notebook, name in results)])
-    for row in rows:
-        executed = f"{row['id']}/{row['executed']}" if row.get("executed") else None
-        own = [row.get(name) if name != "executed" else executed for name in fixed]
-        asked = [row["parameters"].get(name) for name in parameters]
-        found = [row["results"].get(notebook, {}).get(name) for notebook, name in results]
-        table.writerow([json.dumps(v) if isinstance(v, (list, dict)) else v for v in own + asked + found])
-    return text.getvalue()
-
-
-def _page(folder: Path, plan: dict, rows: list[dict]) -> str:
+def _page(folder: Path, plan: dict, runs: list[RunOutcome]) -> str:
     import jinja2
 
-    from labhelpers.batch.grades import verdict
-
-    keys = [] if plan["submissions"] else _keys(rows)
-    points = by_grid_point(rows, keys) if keys else []
+    keys = [] if plan["submissions"] else _keys(runs)
+    points = by_grid_point(runs, keys) if keys else []
     counts: dict[str, int] = {}
-    for row in rows:
-        counts[row["status"]] = counts.get(row["status"], 0) + 1
+    for run in runs:
+        counts[run.status] = counts.get(run.status, 0) + 1
     varied = [name for name in plan["grid"] if name != "seed"]
     environment = jinja2.Environment(loader=jinja2.PackageLoader("labhelpers.batch", "."), autoescape=True)
     environment.filters |= {"number": _shown}
     return environment.get_template("report.html").render(
         plan=plan,
-        rows=rows,
+        runs=runs,
         counts=counts,
-        failures=[row for row in rows if row["status"] not in ("finished", "to do")],
+        failures=[run for run in runs if run.status not in ("finished", "to do")],
         keys=keys,
         key_names=[name.replace("_", " ") for _, name in keys],
-        names=list(dict.fromkeys(name for row in rows for name in row["parameters"])),
-        points=points if any(runs > 1 for _, runs, _ in points) else [],
+        names=list(dict.fromkeys(name for run in runs for name in run.parameters)),
+        points=points if any(count > 1 for _, count, _ in points) else [],
         point_names=varied,
-        figures=[] if plan["submissions"] else _figures(rows, varied),
+        figures=[] if plan["submissions"] else _figures(runs, varied),
         exercises=[(nb, check) for nb, checks in plan.get("exercises", {}).items() for check in checks],
         verdict=verdict,
         result=_number,
-        pages={row["id"]: sorted(p.stem for p in (folder / row["id"] / "notebooks").glob("*.html")) for row in rows},
+        pages={run.id: sorted(p.stem for p in (folder / run.id / "notebooks").glob("*.html")) for run in runs},
     )
 
 
-def _keys(rows: list[dict]) -> list[tuple[str, str]]:
-    recorded = dict.fromkeys((nb, name) for row in rows for nb, found in row["results"].items() for name in found)
-    numbers = [key for key in recorded if any(_number(row, key) is not None for row in rows)]
+def _keys(runs: list[RunOutcome]) -> list[tuple[str, str]]:
+    recorded = dict.fromkeys((nb, name) for run in runs for nb, found in run.results.items() for name in found)
+    numbers = [key for key in recorded if any(_number(run, key) is not None for run in runs)]
     return [key for key in KEY_RESULTS if key in numbers] or numbers[:_MOST_KEYS]
 
 
-def _number(row: dict, key: tuple[str, str]) -> float | None:
-    value = row["results"].get(key[0], {}).get(key[1])
+def _number(run: RunOutcome, key: tuple[str, str]) -> float | None:
+    value = run.results.get(key[0], {}).get(key[1])
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _without_seed(row: dict) -> dict:
-    return {name: value for name, value in row["parameters"].items() if name != "seed"}
+def _without_seed(run: RunOutcome) -> dict:
+    return {name: value for name, value in run.parameters.items() if name != "seed"}
 
 
-def _figures(rows: list[dict], varied: list[str]) -> list[tuple[str, str]]:
+def _figures(runs: list[RunOutcome], varied: list[str]) -> list[tuple[str, str]]:
     """(what it shows, SVG) for every curve that the finished runs have recorded, a panel per grid point."""
     curves: dict[tuple[str, str], dict[str, list]] = {}
-    for row in rows:
-        point = ", ".join(f"{name} = {row['parameters'].get(name)}" for name in varied) or "all runs"
-        for notebook, recorded in row["results"].items() if row["status"] == "finished" else ():
+    for run in runs:
+        point = ", ".join(f"{name} = {run.parameters.get(name)}" for name in varied) or "all runs"
+        for notebook, recorded in run.results.items() if run.status == "finished" else ():
             for name, values in recorded.items():
                 if _is_curve(name, values):
                     curves.setdefault((notebook, name), {}).setdefault(point, []).append(values)

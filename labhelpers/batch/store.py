@@ -1,14 +1,14 @@
 """The output of a batch: a folder, or an fsspec address that is mirrored in a temporary folder while a batch works.
 
-A folder per run, ``status.json`` in each (written last: a run without it has to be done again), ``plan.json``,
-``summary.csv``, ``index.html``.
+A folder per run, `status.json` in each (written last: a run without it has to be done again), `plan.json`,
+`summary.csv`, `index.html`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
-import json
 import os
 import socket
 import tarfile
@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from labhelpers.batch.outcome import RunOutcome
 from labhelpers.errors import LabError, UsageError, storage_advice
 from labhelpers.files import writable_folder, write_atomically
 from labhelpers.sources.locations import is_address
@@ -26,7 +27,7 @@ _MIRRORED = (STATUS, PLAN, ".html")
 
 
 class Output:
-    """Where a batch's results are. ``folder`` is on this machine; ``address`` is set for a remote output."""
+    """Where a batch's results are. `folder` is on this machine; `address` is set for a remote output."""
 
     def __init__(self, location: str | Path, stack: contextlib.ExitStack):
         self.address = str(location).rstrip("/") if is_address(location) else None
@@ -52,7 +53,7 @@ class Output:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other batches out while this lasts; :class:`UsageError` when one is at work."""
+        """Keep other batches out while this lasts; UsageError when one is at work."""
         if self.address:
             with self._remote_lock():
                 yield
@@ -65,32 +66,33 @@ class Output:
         except Timeout:
             raise UsageError(f"another batch is working in {self.folder}: wait for it, or choose another") from None
 
-    def rows(self) -> dict[str, dict]:
-        """The rows of the runs that have ended, by run."""
-        rows = {}
+    def outcomes(self) -> dict[str, RunOutcome]:
+        """The outcomes of the runs that have ended, by run."""
+        outcomes = {}
         for path in self.folder.glob(f"*/{STATUS}"):
             with contextlib.suppress(OSError, ValueError):
-                rows[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
-        return rows
+                outcomes[path.parent.name] = RunOutcome.from_json(path.read_text(encoding="utf-8"))
+        return outcomes
 
     def begin(self, run: str) -> None:
         """Forget how a run ended: it is about to be done again."""
         (self.folder / run / STATUS).unlink(missing_ok=True)
 
-    def keep(self, row: dict) -> None:
-        """Keep the row of a run that has ended, with the files that came with it."""
-        folder = self.folder / row["id"]
+    def keep(self, outcome: RunOutcome) -> RunOutcome:
+        """Keep the outcome of a run that has ended, and unpack what came with it; the outcome without that."""
+        folder = self.folder / outcome.id
         folder.mkdir(exist_ok=True)
-        if archive := row.pop("archive", None):
-            with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+        if outcome.archive:
+            with tarfile.open(fileobj=io.BytesIO(outcome.archive)) as packed:
                 packed.extractall(folder, filter="data")
-        write_atomically(folder / STATUS, json.dumps(row, indent=1, ensure_ascii=False) + "\n")
-        self.publish(f"{row['id']}/{STATUS}")
+        write_atomically(folder / STATUS, outcome.to_json())
+        self.publish(f"{outcome.id}/{STATUS}")
         if self.address:  # pages were put there by the worker
             with self._remote():
-                for page in self._fs.glob(f"{self._root}/{row['id']}/notebooks/*.html"):
+                for page in self._fs.glob(f"{self._root}/{outcome.id}/notebooks/*.html"):
                     (folder / "notebooks").mkdir(exist_ok=True)
                     self._fs.get_file(page, str(folder / "notebooks" / page.rsplit("/", 1)[1]))
+        return dataclasses.replace(outcome, archive=None)
 
     def publish(self, *names: str) -> None:
         """Bring files of the folder to the remote address, where there is one."""

@@ -10,6 +10,11 @@ a run is forked from that, and so is a second one, from which the run's kernels 
 Nothing is shared but what was imported: every run and every kernel is a process of its own, with its own variables,
 environment and files, and what one changes no other sees. Submissions of a cohort are not started this way. Left out
 are libraries that read the environment when they are imported, which a notebook's first cell sets.
+
+`multiprocessing`'s forkserver with preload was tried instead: Dask's workers are daemons and may start no such process,
+and a run that it forked starts a second forkserver for its kernels, which knows of no preload, so that a short run took
+six times as long. A kernel provisioner says how a kernel is started, not where a warm one comes from, and must be an
+entry point of the installed package: the forking would still be ours.
 """
 
 from __future__ import annotations
@@ -29,8 +34,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-KERNELS = "LABHELPERS_WARM_KERNELS"  # where a run's kernels ask to be forked
-_LIBRARIES = "numpy pandas pyarrow scipy.stats torch IPython ipykernel.kernelapp nbclient papermill psutil yaml".split()
+_LIBRARIES = "numpy pandas pyarrow scipy.stats torch IPython ipykernel.kernelapp nbclient papermill psutil".split()
+_LIBRARIES += ["pydantic", "yaml"]
 _ORDER_BYTES = 1 << 20
 _servers: dict[int, _Server] = {}
 _lock = threading.Lock()
@@ -67,7 +72,7 @@ def available() -> bool:
 
 
 def start(folder: Path, environment: dict[str, str], log, threads: int) -> Process:
-    """Begins `runner.main(folder)` in a forked process; its output goes to the open file `log`.
+    """Begins `run_process.main(folder)` in a forked process; its output goes to the open file `log`.
 
     Raises OSError where that cannot be, as when a socket's path would be too long.
     """
@@ -174,11 +179,11 @@ def _child(order: dict, files: list[int], become: Callable[[dict], int]) -> None
 
 def _become_run(order: dict) -> int:
     """A run: first forks the process that its kernels will come from, while it is still as clean as it was."""
-    from labhelpers.batch import runner
+    from labhelpers.batch import run_process
 
     folder = tempfile.mkdtemp(dir=sys.argv[2])
-    os.environ[KERNELS] = str(Path(folder, "kernels"))
-    listener = _listen(os.environ[KERNELS])
+    kernels = str(Path(folder, "kernels"))
+    listener = _listen(kernels)
     if os.fork() == 0:
         _die_with_parent()
         try:
@@ -187,9 +192,10 @@ def _become_run(order: dict) -> int:
             os._exit(1)
     listener.close()
     try:
-        return runner.main(Path(order["folder"]))
+        stand_in = str(Path(__file__).with_name("warm_kernel.py"))
+        return run_process.main(Path(order["folder"]), kernel=[sys.executable, "-I", "-S", stand_in, kernels])
     finally:
-        runner.end_children()
+        run_process.end_children()
         shutil.rmtree(folder, ignore_errors=True)
 
 

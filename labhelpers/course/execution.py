@@ -14,17 +14,18 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from labhelpers import errors
-from labhelpers.batch.warm import KERNELS
 from labhelpers.course.notebooks import find_notebooks
 from labhelpers.course.parameters import check_parameters, declared_parameters
 from labhelpers.course.run import default_run_dir, forget_results
-from labhelpers.errors import LabError, NotebookError, UsageError, last_line, storage_advice
+from labhelpers.errors import LabError, NotebookError, UsageError, disk_full, last_line, says_disk_full, storage_advice
 from labhelpers.files import writable_folder
 
+# What starts a kernel; what follows it is said by `own_kernel`.
+KERNEL = (sys.executable, "-m", "ipykernel_launcher")
 # A kernel that is shut down while it still answers logs that its socket is closed, with a traceback, now and then.
 _TRANSPORT_QUIET = {"loggers": {"tornado.general": {"level": "CRITICAL"}}}
 
@@ -36,15 +37,17 @@ def run_notebooks(
     output_dir: str | Path | None = None,
     *,
     notebooks: str | Path | None = None,
+    kernel: Sequence[str] = KERNEL,
     say: Callable[[str], None] = print,
 ) -> dict[str, float]:
-    """Execute notebooks in order into ``output_dir`` (default ``runs/PROFILE``); seconds taken by each.
+    """Execute notebooks in order into `output_dir` (default `runs/PROFILE`); seconds taken by each.
 
-    ``OUT/notebooks/NAME.ipynb`` is the executed notebook, ``OUT/results.json`` what the notebooks recorded,
-    ``OUT/artifacts`` what they handed to each other. ``say`` gets one line a notebook.
+    `OUT/notebooks/NAME.ipynb` is the executed notebook, `OUT/results.json` what the notebooks recorded,
+    `OUT/artifacts` what they handed to each other. `kernel` is the command that starts a kernel. `say` gets one line a
+    notebook.
 
-    Raises :class:`UsageError` before anything has run, :class:`NotebookError` for a notebook that failed, and
-    KeyboardInterrupt with a message; what was executed by then is kept.
+    Raises UsageError before anything has run, NotebookError for a notebook that failed, and KeyboardInterrupt made from
+    a NotebookError when it was interrupted; what was executed by then is kept.
     """
     paths = find_notebooks(names, notebooks)
     injected = check_parameters(paths, profile, parameters or {})
@@ -54,7 +57,7 @@ def run_notebooks(
     for path in paths:  # an executed notebook of an earlier run beside a new one would tell two stories
         (kept / path.name).unlink(missing_ok=True)
     seconds = {}
-    with own_kernel(LABHELPERS_RUN_DIR=str(out)):
+    with own_kernel(kernel, LABHELPERS_RUN_DIR=str(out)):
         for path in paths:
             own = {"profile": profile, "run_dir": str(out)}
             values = {name: own[name] for name in own if name in declared_parameters(path)} | injected[path]
@@ -66,26 +69,18 @@ def run_notebooks(
 
 
 @contextlib.contextmanager
-def own_kernel(**variables: str) -> Iterator[None]:
-    """While this lasts, the kernel "python3" is the interpreter that runs this code, whatever kernels are installed.
+def own_kernel(command: Sequence[str] = KERNEL, **variables: str) -> Iterator[None]:
+    """While this lasts, the kernel "python3" is what `command` starts: by default the interpreter that runs this code,
+    whatever kernels are installed.
 
-    Kernels started meanwhile get the environment ``variables``, show no progress bars, read no IPython settings of the
-    user, need no home folder, and do not outlive the ``with`` block.
+    Kernels started meanwhile get the environment `variables`, show no progress bars, read no IPython settings of the
+    user, need no home folder, and do not outlive the `with` block.
     """
     with tempfile.TemporaryDirectory(prefix="labs-", ignore_cleanup_errors=True) as folder:
         spec = Path(folder, "kernels", "python3", "kernel.json")
         spec.parent.mkdir(parents=True)
         # What a kernel logs (its transport, its being shut down) would only bury our own message.
-        command = [sys.executable, "-m", "ipykernel_launcher"]
-        if warm := os.environ.get(KERNELS):  # a run of a batch
-            command = [
-                sys.executable,
-                "-I",
-                "-S",
-                str(Path(__file__).parent.with_name("batch") / "warm_kernel.py"),
-                warm,
-            ]
-        command += ["-f", "{connection_file}", "--log-level=CRITICAL"]
+        command = [*command, "-f", "{connection_file}", "--log-level=CRITICAL"]
         command += [f"--IPKernelApp.logging_config={_TRANSPORT_QUIET}"]
         spec.write_text(json.dumps({"argv": command, "display_name": "Python 3 (ipykernel)", "language": "python"}))
         variables |= {
@@ -106,56 +101,55 @@ def own_kernel(**variables: str) -> Iterator[None]:
 
 
 def _execute(source: Path, target: Path, values: dict) -> None:
-    """One notebook through papermill; ``target`` appears when papermill is done, whichever way it ended."""
+    """One notebook through papermill; `target` appears when papermill is done, whichever way it ended."""
     import nbclient
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # it says again what we say
-    # papermill rewrites its output after every cell; a reader of ``target`` should not meet half a file.
+    # papermill rewrites its output after every cell; a reader of `target` should not meet half a file.
     draft = target.with_name(f".{target.stem}.{os.getpid()}.ipynb")
     try:
         papermill.execute_notebook(
             source, draft, values, kernel_name="python3", cwd=source.parent, progress_bar=sys.stderr.isatty()
         )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted in notebook {source.stem}{_keep(draft, target)}") from None
+        facts = {"kind": "interrupted", "cell": _running(draft), "kept": _keep(draft, target)}
+        raise KeyboardInterrupt(NotebookError("interrupted", notebook=source.stem, **facts)) from None
     except papermill.PapermillExecutionError as error:
-        cell = f"In [{error.exec_count}]"
-        raise NotebookError(
-            f"notebook {source.stem} failed in cell {cell}: {_reason(error)}{_keep(draft, target)}"
-        ) from None
+        kind = "disk full" if says_disk_full(str(error.traceback)) else "raised"
+        facts = {"kind": kind, "cell": error.exec_count, "kept": _keep(draft, target)}
+        raise NotebookError(_reason(error), notebook=source.stem, **facts) from None
     except nbclient.exceptions.DeadKernelError:
-        raise NotebookError(
-            f"notebook {source.stem} failed in cell In [{_running(draft)}]: its kernel died, as when memory runs out"
-            f"{_keep(draft, target)}"
-        ) from None
+        facts = {"kind": "kernel died", "cell": _running(draft), "kept": _keep(draft, target)}
+        raise NotebookError("its kernel died, as when memory runs out", notebook=source.stem, **facts) from None
     except Exception as error:
         advice = storage_advice(error)
-        problem = f"cannot be written: {advice}" if advice else f"failed: {last_line(error)}"
-        raise NotebookError(f"notebook {source.stem} {problem}{_keep(draft, target)}") from error
+        kind = "disk full" if disk_full(error) else "not writable" if advice else "raised"
+        facts = {"kind": kind, "kept": _keep(draft, target)}
+        raise NotebookError(advice or last_line(error), notebook=source.stem, **facts) from error
     else:
         os.replace(draft, target)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _keep(draft: Path, target: Path) -> str:
-    """Keep what papermill saved of a notebook that did not end well; the end of the message that says where."""
+def _keep(draft: Path, target: Path) -> Path | None:
+    """Keep what papermill saved of a notebook that did not end well: the file, None when it saved nothing whole."""
     try:
         json.loads(draft.read_text(encoding="utf-8"))
         os.replace(draft, target)
     except (OSError, ValueError):  # interrupted while it was being written, or before
-        return "; nothing of it was saved"
-    return f"; executed up to there: {target}"
+        return None
+    return target
 
 
-def _running(draft: Path) -> int | str:
-    """The number of the last cell that was begun, for a kernel that cannot say; "?" when nothing was saved."""
+def _running(draft: Path) -> int | None:
+    """The number of the last cell that was begun, for a kernel that cannot say; None when nothing was saved."""
     with contextlib.suppress(OSError, ValueError, KeyError):
         cells = json.loads(draft.read_text(encoding="utf-8"))["cells"]
         begun = [cell for cell in cells if cell["metadata"].get("papermill", {}).get("start_time")]
         return sum(cell["cell_type"] == "code" and bool("".join(cell["source"]).strip()) for cell in begun)
-    return "?"
+    return None
 
 
 def _reason(error) -> str:

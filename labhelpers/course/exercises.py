@@ -1,6 +1,6 @@
 """Learner copies of the notebooks: everything as in the course, with the solutions cut out.
 
-A solution stands between the lines ``# solution`` and ``# end solution`` of a code cell. In the copy its functions keep
+A solution stands between the lines `# solution` and `# end solution` of a code cell. In the copy its functions keep
 their first line and their docstring and raise NotImplementedError, and the names that it assigns become None, so that
 the copy still runs from top to bottom: the checks say "nothing there yet", and the later cells do not need the answers.
 """
@@ -23,10 +23,10 @@ _MARK = re.compile(r"^\s*# (end )?solution *$", re.MULTILINE)
 
 
 def write_exercises(folder: str | Path, *, notebooks: str | Path | None = None, force: bool = False) -> list[Path]:
-    """Write a learner copy of every notebook of the course into ``folder``; the files written.
+    """Write a learner copy of every notebook of the course into `folder`; the files written.
 
-    Raises :class:`UsageError` for a file that is there already, unless ``force``, and for the folder of the notebooks
-    themselves; :class:`NotebookError` for a notebook that cannot be cut. In both cases nothing has been written.
+    Raises UsageError for a file that is there already, unless `force`, and for the folder of the notebooks
+    themselves; NotebookError for a notebook that cannot be cut. In both cases nothing has been written.
     """
     sources = find_notebooks((), notebooks)
     out = Path(folder).expanduser().absolute()
@@ -64,12 +64,12 @@ def learner_copy(notebook: str | Path) -> str:
             try:
                 cell.source = cut_solutions(cell.source)
             except NotebookError as error:
-                raise NotebookError(f"notebook {notebook.stem}, cell {number}: {error}") from None
+                raise NotebookError(error.reason, notebook=notebook.stem, cell=number) from None
     return nbformat.writes(document).rstrip("\n") + "\n"
 
 
 def cut_solutions(source: str) -> str:
-    """The source of a cell with a placeholder for every solution. Raises :class:`NotebookError` for a mark without its
+    """The source of a cell with a placeholder for every solution. Raises NotebookError for a mark without its
     counterpart and for a solution that is no Python."""
     cut = _SOLUTION.sub(lambda found: placeholder(found[1]), source)
     if left := _MARK.search(cut):
@@ -110,7 +110,7 @@ def _stub(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.FunctionDef |
 
 
 def _assigned_names(statement: ast.stmt) -> Iterator[str]:
-    """The names that an assignment binds, ``a`` and ``b`` in ``a, b = 1, 2``; none for any other statement."""
+    """The names that an assignment binds, `a` and `b` in `a, b = 1, 2`; none for any other statement."""
     targets = statement.targets if isinstance(statement, ast.Assign) else []
     if isinstance(statement, ast.AnnAssign):
         targets = [statement.target]

@@ -10,7 +10,7 @@ from labhelpers.errors import UsageError, close_matches
 
 
 def notebooks_dir(explicit: str | Path | None = None) -> Path:
-    """The folder of the notebooks: ``explicit``, else LABHELPERS_NOTEBOOKS, else ``notebooks/`` beside the package."""
+    """The folder of the notebooks: `explicit`, else LABHELPERS_NOTEBOOKS, else `notebooks/` beside the package."""
     chosen = explicit or os.environ.get("LABHELPERS_NOTEBOOKS")
     folder = Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "notebooks"
     if not folder.is_dir():
@@ -20,12 +20,17 @@ def notebooks_dir(explicit: str | Path | None = None) -> Path:
     return folder.resolve()
 
 
-def find_notebooks(names: Iterable[str | Path] = (), folder: str | Path | None = None) -> list[Path]:
+def find_notebooks(
+    names: Iterable[str | Path] = (), folder: str | Path | None = None, *, home: Path | None = None
+) -> list[Path]:
     """The files of the notebooks asked for, each by its name, the beginning of its name ("04"), or its path; in the
-    order asked for. No names: all in the folder, in order. Raises :class:`UsageError` for one that is not there."""
+    order asked for. No names: all in the folder, in order.
+
+    Paths are relative to `home` (default: the current folder). Raises UsageError for one that is not there.
+    """
     found = []
     for name in names:
-        path = Path(name)
+        path = (home or Path.cwd()) / name
         if path.suffix == ".ipynb" and path.is_file():
             found.append(path.resolve())
             continue

@@ -9,13 +9,18 @@ from pathlib import Path
 
 from labhelpers.course import profiles
 from labhelpers.errors import NotebookError, ProfileError, close_matches, last_line
+from labhelpers.sources.hub import hub_id
+from labhelpers.sources.locations import is_address
 
 # Every notebook declares these; they have options of their own, so that what is asked for is said in one place.
 _OWN_OPTION = {"profile": "--profile", "run_dir": "--output-dir"}
 
 
 def declared_parameters(notebook: Path) -> dict[str, object]:
-    """The names that a notebook's cell tagged ``parameters`` assigns, with their values where they are literals."""
+    """The names that a notebook's cell tagged `parameters` assigns, with their values where they are literals.
+
+    Raises NotebookError for a file that is no notebook.
+    """
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         sources = ["".join(c["source"]) for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
@@ -34,12 +39,17 @@ def declared_parameters(notebook: Path) -> dict[str, object]:
     return declared
 
 
-def parse_value(name: str, text: str):
-    """The value of ``-p NAME VALUE``: a YAML scalar or list; text as it stands where the profile wants text."""
+def parse_value(name: str, text: str, home: Path | None = None):
+    """The value of `-p NAME VALUE`: a YAML scalar or list; text as it stands where the profile wants text.
+
+    A local path, also a glob's, is made absolute, since notebooks work in a folder of their own: relative to `home`,
+    which is the folder of a plan for what a plan says, and the current folder (None) for a command. Raises
+    ProfileError for what is no value.
+    """
     import yaml
 
-    if name in profiles.LOCATIONS and not text.startswith("data/") and Path(text).exists():
-        return str(Path(text).resolve())  # the kernel works in another folder
+    if name in profiles.LOCATIONS:
+        return None if text.lower() in ("", "~", "null") else _located(text, home or Path.cwd())
     if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", text):
         return float(text)  # YAML 1.1 takes 5e-4 for text
     try:
@@ -48,16 +58,24 @@ def parse_value(name: str, text: str):
         raise ProfileError(f"parameter {name!r}: {text!r} is no YAML value; put quotes around text") from None
     if isinstance(value, dict):
         raise ProfileError(f"parameter {name!r} must be a single value or a list, not {text!r}")
-    wants_text = name in profiles.LOCATIONS or name in ("dtype", "device", "rewards", "quantization")
+    wants_text = name in ("dtype", "device", "rewards", "quantization")
     if value is not None and not isinstance(value, (str, list)) and wants_text:
         return text
     return value if isinstance(value, (int, float, str, list, type(None))) else text  # a date is text here
 
 
-def check_parameters(notebooks: list[Path], profile: str, parameters: dict) -> dict[Path, dict]:
-    """What to inject into each notebook: those of ``parameters`` that it declares.
+def _located(text: str, home: Path) -> str:
+    """A local path as an absolute one; the course's own `data/…`, addresses and names of the Hub as they are."""
+    if is_address(text) or text.startswith("data/"):
+        return text
+    path = (home / Path(text).expanduser()).resolve()
+    return text if hub_id(text) and not path.exists() else str(path)
 
-    Raises :class:`ProfileError` before anything has run: for a name that no notebook declares, a value of the wrong
+
+def check_parameters(notebooks: list[Path], profile: str, parameters: dict) -> dict[Path, dict]:
+    """What to inject into each notebook: those of `parameters` that it declares.
+
+    Raises ProfileError before anything has run: for a name that no notebook declares, a value of the wrong
     type or out of range, an unknown profile.
     """
     declared = {notebook: declared_parameters(notebook) for notebook in notebooks}

@@ -37,10 +37,10 @@ def record_outputs(
 ) -> list[Path]:
     """Execute notebooks as they stand (the tiny profile) and store their outputs in them; the files written.
 
-    With ``names``, only those are stored, and the notebooks before the last of them are executed too for what they
-    hand over; with ``run_dir``, a folder of an earlier run, only those are executed and the rest is taken from there.
+    With `names`, only those are stored, and the notebooks before the last of them are executed too for what they hand
+    over; with `run_dir`, a folder of an earlier run, only those are executed and the rest is taken from there.
 
-    Raises :class:`NotebookError`, and leaves every file as it was, when a notebook fails or says something that
+    Raises NotebookError, and leaves every file as it was, when a notebook fails or says something that
     cannot be stored.
     """
     wanted = find_notebooks(names, notebooks)
@@ -81,9 +81,11 @@ def executed(path: Path, run_dir: Path) -> str:
     try:
         client.execute()
     except nbclient.exceptions.CellExecutionError as error:
-        raise NotebookError(f"notebook {path.stem} failed: {error.ename}: {error.evalue.strip()}") from None
+        reason = f"{error.ename}: {error.evalue.strip()}"
+        raise NotebookError(reason, notebook=path.stem, kind="raised") from None
     except nbclient.exceptions.DeadKernelError:
-        raise NotebookError(f"notebook {path.stem} failed: its kernel died (out of memory?)") from None
+        reason = "its kernel died, as when memory runs out"
+        raise NotebookError(reason, notebook=path.stem, kind="kernel died") from None
     machine = _places_of_this_machine(path, run_dir)
     problems = []
     for number, cell in enumerate(notebook.cells, start=1):
@@ -92,7 +94,7 @@ def executed(path: Path, run_dir: Path) -> str:
             cell.outputs = _tidy(cell.outputs)
             problems += [f"cell {number} shows {problem}" for problem in _unstorable(cell.outputs, machine)]
     if problems:
-        raise NotebookError(f"notebook {path.stem} cannot be stored: {'; '.join(problems)}")
+        raise NotebookError(f"cannot be stored: {'; '.join(problems)}", notebook=path.stem)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from labhelpers.batch import attempt, isolation
-from labhelpers.batch.engine import _check_workers, run_batch
+from labhelpers.batch import isolation, supervisor
 from labhelpers.batch.grades import exercises, verdict, write_grades
+from labhelpers.batch.outcome import RunOutcome
 from labhelpers.batch.pages import notebook_page
 from labhelpers.batch.plans import load_plan
+from labhelpers.batch.workers import _check_workers, run_batch
 from labhelpers.errors import UsageError
 from tests.support.paths import ROOT
 
@@ -105,19 +106,21 @@ def test_verdicts_are_read_from_what_was_printed(tmp_path):
     said = ["check_one: not yet. Mask it.\n", "check_one: right.\ncheck_two: not yet. No.\nmy check_three: right.\n"]
     cells = [{"outputs": [{"output_type": "stream", "name": "stdout", "text": text}]} for text in said]
     (tmp_path / "notebooks" / "01_first.ipynb").write_text(json.dumps({"cells": cells}))
-    found = attempt._verdicts(tmp_path, ["01_first", "02_second"])
+    found = supervisor._verdicts(tmp_path, ["01_first", "02_second"])
     assert found == {"01_first": {"check_one": "right.", "check_two": "not yet. No."}}
-    row = {"verdicts": found}
-    asked = [verdict(row, "01_first", check) for check in ("check_one", "check_two", "check_three")]
+    outcome = RunOutcome("a1", verdicts=found)
+    asked = [verdict(outcome, "01_first", check) for check in ("check_one", "check_two", "check_three")]
     assert asked == ["right", "not yet", "not reached"]
 
 
 def test_grades_are_a_line_per_student(tmp_path):
-    rows = [
-        {"student": "bob", "status": "failed", "verdicts": {}},
-        {"student": "ada", "status": "finished", "verdicts": {"01": {"check_a": "right.", "check_b": "not yet. x"}}},
+    outcomes = [
+        RunOutcome("b2", student="bob", status="failed"),
+        RunOutcome(
+            "a1", student="ada", status="finished", verdicts={"01": {"check_a": "right.", "check_b": "not yet. x"}}
+        ),
     ]
-    assert write_grades(tmp_path, rows, {"01": ["check_a", "check_b"]}) == "grades.csv"
+    assert write_grades(tmp_path, outcomes, {"01": ["check_a", "check_b"]}) == "grades.csv"
     assert list(csv.reader((tmp_path / "grades.csv").open())) == [
         ["student", "status", "right", "of", "01: check_a", "01: check_b"],
         ["ada", "finished", "1", "2", "right", "not yet"],
@@ -134,8 +137,8 @@ def test_only_plain_files_of_a_submission_are_read(tmp_path):
     (folder / "progress.json").hardlink_to(tmp_path / "secret")
     (folder / "notebooks" / "planted.html").write_text("<script>")
     os.mkfifo(folder / "results.json")
-    attempt._only_plain_files(folder)
-    attempt._only_asked_for(folder / "notebooks", ["01_first"])
+    supervisor._only_plain_files(folder)
+    supervisor._only_asked_for(folder / "notebooks", ["01_first"])
     assert [path.name for path in folder.rglob("*")] == ["notebooks"]
     assert (tmp_path / "secret").read_text() == "x"
 
@@ -157,9 +160,9 @@ def test_a_students_page_runs_no_script(tmp_path):
 
 def test_an_error_in_one_exercise_does_not_hide_the_next():
     cells = [{"cell_type": "code", "source": "1 / 0", "metadata": {}}, {"cell_type": "markdown", "source": ""}]
-    tagged = json.loads(attempt._go_on_after_errors(json.dumps({"cells": cells}).encode()))
+    tagged = json.loads(supervisor._go_on_after_errors(json.dumps({"cells": cells}).encode()))
     assert tagged["cells"][0]["metadata"]["tags"] == ["raises-exception"]
-    assert attempt._go_on_after_errors(b"no notebook") == b"no notebook"
+    assert supervisor._go_on_after_errors(b"no notebook") == b"no notebook"
 
 
 @pytest.mark.slow
@@ -181,16 +184,16 @@ def test_a_hostile_submission_costs_only_itself(cohort, tmp_path):
     before = set(os.listdir(tmp_path))
     began = time.monotonic()
     rows, _ = run_batch(file, tmp_path / "out", workers=2)
-    found = {row["student"]: row for row in rows}
+    found = {row.student: row for row in rows}
     assert time.monotonic() - began < 300
     for student in ("ada", "zoe"):
-        assert found[student]["status"] == "failed" and "ZeroDivisionError" in found[student]["reason"]
-    assert "MemoryError" in found["eats"]["reason"]
-    assert found["forks"]["status"] in ("over limit", "failed", "kernel died", "timeout")
-    assert found["loops"]["status"] == "timeout"
-    assert found["prints"]["status"] == "finished"
-    assert (tmp_path / "out" / found["prints"]["id"] / "notebooks" / "01_first.ipynb").stat().st_size < 5_000_000
-    assert "FileNotFoundError" in found["reads"]["reason"]
+        assert found[student].status == "failed" and "ZeroDivisionError" in found[student].reason
+    assert "MemoryError" in found["eats"].reason
+    assert found["forks"].status in ("over limit", "failed", "kernel died", "timeout")
+    assert found["loops"].status == "timeout"
+    assert found["prints"].status == "finished"
+    assert (tmp_path / "out" / found["prints"].id / "notebooks" / "01_first.ipynb").stat().st_size < 5_000_000
+    assert "FileNotFoundError" in found["reads"].reason
     assert set(os.listdir(tmp_path)) == before | {"out"}
     assert not list(tmp_path.rglob("cohort/**/planted")) and not (tmp_path / "out" / "planted").exists()
     grades = {line["student"]: line for line in csv.DictReader((tmp_path / "out" / "grades.csv").open())}

@@ -51,6 +51,28 @@ def test_notebooks_may_be_files_beside_the_plan(plan_file, tmp_path):
     assert load_plan(plan_file("notebooks: [mine.ipynb]")).notebooks == (tmp_path / "mine.ipynb",)
 
 
+def test_what_a_plan_says_of_files_is_relative_to_the_plan(plan_file, tmp_path, monkeypatch):
+    """Also a glob, and wherever the command is given: a file of the same name in the current folder is not taken."""
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (tmp_path, elsewhere):
+        (folder / "cohort" / "ada").mkdir(parents=True)
+        (folder / "rank_1.jsonl").write_text("{}")
+    source = (tmp_path / "notebooks" / "03_first.ipynb").read_text()
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.ipynb").write_text(source.replace("ppo_steps = None", "feedback = None"))
+    (elsewhere / "hers.ipynb").write_text(source)
+    monkeypatch.chdir(elsewhere)
+    text = "notebooks: [own/mine.ipynb]\ngrid:\n"
+    text += "  feedback: ['rank_*.jsonl', rank_1.jsonl, missing.jsonl, hub/name, data/x]"
+    plan = load_plan(plan_file(text))
+    assert plan.notebooks == (tmp_path / "own" / "mine.ipynb",)
+    here = [str(tmp_path / name) for name in ("rank_*.jsonl", "rank_1.jsonl", "missing.jsonl")]
+    assert plan.grid["feedback"] == [*here, "hub/name", "data/x"]
+    assert load_plan(plan_file("notebooks: [03]\nsubmissions: cohort")).submissions == tmp_path / "cohort"
+    with pytest.raises(UsageError, match="unknown notebook 'hers.ipynb'"):
+        load_plan(plan_file("notebooks: [hers.ipynb]"))
+
+
 def test_a_run_is_known_by_sources_parameters_and_version(plan_file, write_notebook, monkeypatch):
     file = plan_file("notebooks: [03]\ngrid: {seed: [1]}")
 
@@ -85,9 +107,17 @@ def _with_notebooks(file: Path, notebook: Path) -> Path:
         ("notebooks: []", "field 'notebooks': must be a list"),
         ("profile: tiny", "field 'notebooks': must be a list"),
         ("notebooks: [09]", "field 'notebooks': unknown notebook '09'"),
-        ("notebooks: [[3]]", "field 'notebooks': must hold names"),
+        ("notebooks: [[3]]", r"field 'notebooks': must be a list of one notebook or more, .*, not \[\[3\]\]"),
         ("notebooks: [03]\ngird: {seed: [1]}", "field 'gird': there is no such field: did you mean 'grid'"),
         ("notebooks: [03]\nprofile: tinny", "field 'profile': unknown profile 'tinny': did you mean 'tiny'"),
+        ("notebooks: [03]\n3: tiny", "field '3': there is no such field"),
+        (
+            "notebooks: [03]\ngrid:\n  kl_coef: [1]\n  seed: [1]\n  kl_coef: [2]",
+            "line 5: .*'kl_coef' .* in line 3",
+        ),
+        ("notebooks: [03]\nprofile: tiny\nnotebooks: [08]", "line 3: .*'notebooks' stands here and in line 1"),
+        ("notebooks: [03]\ngrid: {1: [1]}", "field 'grid': must be a table of names"),
+        ("notebooks: [03]\nprofile: 3", "field 'profile': must be the name of a profile, not 3"),
         ("notebooks: [03]\nparameters: 3", "field 'parameters': must be a table"),
         ("notebooks: [03]\nparameters: {sede: 1}", "field 'parameters.sede': no notebook .* did you mean 'seed'"),
         ("notebooks: [03]\nparameters: {seed: x}", "field 'parameters.seed': parameter 'seed' must be like 0"),
@@ -98,12 +128,14 @@ def _with_notebooks(file: Path, notebook: Path) -> Path:
         ("notebooks: [03]\ngrid: {seed: [1, 1]}", "field 'grid.seed': lists 1 twice"),
         (
             "notebooks: [03]\ngrid: {kl_coef: [0.1, many]}",
-            "field 'grid.kl_coef': .*kl_coef is 'many', it must be a number",
+        ("notebooks: [03]\ngrid: {kl_coef: [0.1, many]}", "field 'grid.kl_coef': .*kl_coef is 'many', it must be"),
         ),
         ("notebooks: [03]\ngrid: {seed: [1]}\nparameters: {seed: 2}", "field 'grid.seed': is also in 'parameters'"),
         ("notebooks: [03]\ntimeout_minutes: -1", "field 'timeout_minutes': must be a number above 0"),
         ("notebooks: [03]\nthreads: 1.5", "field 'threads': must be a whole number above 0"),
         ("notebooks: [03]\nmemory_gb: yes", "field 'memory_gb': must be a number above 0"),
+        ("notebooks: [03]\ntimeout_minutes: .inf", "field 'timeout_minutes': must be a number above 0"),
+        ("notebooks: [03]\nweak_isolation: 1", "field 'weak_isolation': must be true or false, not 1"),
         ("notebooks: [03]\nsubmissions: nowhere", "field 'submissions': .*nowhere is no folder"),
         ("notebooks: [03]\nsubmissions: 3", "field 'submissions': must be a folder"),
     ],

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from labhelpers.batch.outcome import RunOutcome
 from labhelpers.batch.report import by_grid_point, spread, write_report
 from labhelpers.errors import UsageError
 
@@ -15,30 +16,28 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 CELL = {"cell_type": "code", "source": "1", "metadata": {}, "outputs": [], "execution_count": 1}
 
 
-def row(number, **changes):
+def run(number, **changes):
     kl, seed = [0.1, 0.4][number // 3 % 2], number % 3
     results = {"toxicity_after": kl + seed / 100, "toxicity_difference_ci95": [-1.0, -0.5, 0.0]}
     ppo = {"reward_curve": [0.0, seed, 2.0, None], "reward_last_steps": seed}
-    values = {"id": f"run{number}", "status": "finished", "reason": "", "notebook": None, "cell": None}
-    values |= {"label": f"kl_coef = {kl}, seed = {seed}", "parameters": {"kl_coef": kl, "seed": seed}, "student": None}
-    values |= {"last_lines": [], "executed": None, "seconds": 12.3, "peak_memory_gb": 0.5, "verdicts": {}}
+    values = {"status": "finished", "parameters": {"kl_coef": kl, "seed": seed}, "seconds": 12.3, "peak_memory_gb": 0.5}
     values |= {"results": {"04_ppo_detoxification": ppo, "05_before_after": results}}
-    return values | changes
+    return RunOutcome(f"run{number}", f"kl_coef = {kl}, seed = {seed}", **(values | changes))
 
 
 @pytest.fixture
 def batch(tmp_path):
-    """A function that writes the records of a batch; rows given as None have not ended."""
+    """A function that writes the records of a batch; outcomes given as None are of runs that have not ended."""
 
-    def write(rows, **changes):
-        runs = [{"id": f"run{number}"} | _known(found or row(number)) for number, found in enumerate(rows)]
+    def write(outcomes, **changes):
+        runs = [_known(found or run(number)) for number, found in enumerate(outcomes)]
         plan = {"plan": "plan.yaml", "notebooks": ["04_ppo_detoxification", "05_before_after"], "profile": "tiny"}
         plan |= {"grid": ["kl_coef", "seed"], "runs": runs, "submissions": False}
         (tmp_path / "plan.json").write_text(json.dumps(plan | changes))
-        for found in filter(None, rows):
-            folder = tmp_path / found["id"] / "notebooks"
+        for found in filter(None, outcomes):
+            folder = tmp_path / found.id / "notebooks"
             folder.mkdir(parents=True)
-            (folder.parent / "status.json").write_text(json.dumps(found))
+            (folder.parent / "status.json").write_text(found.to_json())
             notebook = {"cells": [CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
             (folder / "05_before_after.ipynb").write_text(json.dumps(notebook))
         return tmp_path
@@ -47,7 +46,7 @@ def batch(tmp_path):
 
 
 def _known(found):
-    return {name: found[name] for name in ("label", "parameters", "student")}
+    return {name: getattr(found, name) for name in ("id", "label", "parameters", "student")}
 
 
 def page(folder):
@@ -55,7 +54,7 @@ def page(folder):
 
 
 def test_the_summary_has_a_line_per_run_with_all_it_recorded(batch):
-    folder = batch([row(0), row(1, status="failed", reason="a, b\nc"), None])
+    folder = batch([run(0), run(1, status="failed", reason="a, b\nc"), None])
     assert write_report(folder) == ["summary.csv", "index.html"]
     lines = list(csv.DictReader((folder / "summary.csv").open()))
     assert [line["status"] for line in lines] == ["finished", "failed", "to do"]
@@ -65,8 +64,9 @@ def test_the_summary_has_a_line_per_run_with_all_it_recorded(batch):
 
 def test_failures_come_first_with_reason_and_last_lines(batch):
     lines = ["Traceback", "ValueError: <three>"]
-    failed = row(1, status="kernel died", reason="its <b>kernel</b> died", notebook="05_before_after", cell="In [3]")
-    folder = batch([row(0), failed | {"last_lines": lines}, None])
+    failed = run(1, status="kernel died", reason="its <b>kernel</b> died", notebook="05_before_after", cell=3)
+    failed.last_lines = lines
+    folder = batch([run(0), failed, None])
     write_report(folder)
     text = page(folder)
     assert text.index("What failed, and why") < text.index("All runs")
@@ -76,7 +76,7 @@ def test_failures_come_first_with_reason_and_last_lines(batch):
 
 
 def test_every_executed_notebook_is_a_page_that_is_linked(batch):
-    folder = batch([row(0)])
+    folder = batch([run(0)])
     write_report(folder)
     assert 'href="run0/notebooks/05_before_after.html"' in page(folder)
     notebook = (folder / "run0" / "notebooks" / "05_before_after.html").read_text()
@@ -88,13 +88,13 @@ def test_means_over_seeds_have_an_interval():
     some = spread([1.0, 2.0, 3.0])
     assert (some.mean, some.runs) == (2.0, 3) and some.half == pytest.approx(2.484, abs=1e-3)  # t(2) * 1 / sqrt(3)
     key = ("05_before_after", "toxicity_after")
-    points = by_grid_point([row(n) for n in range(6)] + [row(5, status="failed")], [key, ("05_before_after", "no")])
+    points = by_grid_point([run(n) for n in range(6)] + [run(5, status="failed")], [key, ("05_before_after", "no")])
     assert [(parameters, runs) for parameters, runs, _ in points] == [({"kl_coef": 0.1}, 3), ({"kl_coef": 0.4}, 3)]
     assert points[0][2][0].mean == pytest.approx(0.11) and points[0][2][1] is None
 
 
 def test_the_page_shows_means_and_curves_and_needs_nothing_else(batch):
-    folder = batch([row(n) for n in range(6)])
+    folder = batch([run(n) for n in range(6)])
     write_report(folder)
     text = page(folder)
     assert "0.11 ± 0.025" in text and "Over the seeds" in text
@@ -104,7 +104,7 @@ def test_the_page_shows_means_and_curves_and_needs_nothing_else(batch):
 
 
 def test_runs_that_recorded_nothing_make_a_page_too(batch):
-    folder = batch([row(0, results={}), None])
+    folder = batch([run(0, results={}), None])
     write_report(folder)
     assert "Over the seeds" not in page(folder) and "<figure" not in page(folder)
 
@@ -122,8 +122,8 @@ def test_five_hundred_runs_open_at_once_also_on_a_phone(batch):
         pytest.skip("needs Chromium (Debian: apt install chromium)")
     from playwright.sync_api import sync_playwright
 
-    rows = [row(n) for n in range(480)] + [row(n, status="failed", reason="x" * 400) for n in range(480, 500)]
-    folder = batch(rows)
+    outcomes = [run(n) for n in range(480)] + [run(n, status="failed", reason="x" * 400) for n in range(480, 500)]
+    folder = batch(outcomes)
     for number in range(500):  # as the workers make them
         (folder / f"run{number}" / "notebooks" / "05_before_after.html").write_text("<title>05_before_after</title>")
     write_report(folder)

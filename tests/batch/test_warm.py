@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from labhelpers.batch import attempt, warm
+from labhelpers.batch import supervisor, warm
 from tests.support.batch_jobs import job
 
 pytestmark = pytest.mark.skipif(not warm.available(), reason="processes are kept warm on Linux only")
@@ -22,7 +22,7 @@ def test_what_a_run_changes_no_other_sees(write_notebook, tmp_path):
         "torch.mark = 1\nos.environ['MARK'] = 'left'\nsaid.close()",
     )
     for number in range(2):
-        assert attempt.execute(job(tmp_path / f"run{number}", path))["status"] == "finished"
+        assert supervisor.execute(job(tmp_path / f"run{number}", path)).status == "finished"
     assert said.read_text() == "True False None\n" * 2
 
 
@@ -30,7 +30,7 @@ def test_a_runs_memory_is_its_own(write_notebook, tmp_path):
     """What is shared with the warm process is not counted twice; what a kernel takes is counted."""
     small = write_notebook("01_small", "import time; time.sleep(1)")
     large = write_notebook("02_large", "import time; held = bytearray(b'x') * 500_000_000; time.sleep(1)")
-    peaks = [attempt.execute(job(tmp_path / path.stem, path))["peak_memory_gb"] for path in (small, large)]
+    peaks = [supervisor.execute(job(tmp_path / path.stem, path)).peak_memory_gb for path in (small, large)]
     assert 0 < peaks[0] < 1.0
     assert peaks[1] - peaks[0] == pytest.approx(500_000_000 / 2**30, abs=0.15)
 
@@ -38,8 +38,8 @@ def test_a_runs_memory_is_its_own(write_notebook, tmp_path):
 def test_a_kernel_that_is_killed_is_a_row_and_the_next_run_is_well(write_notebook, tmp_path):
     dies = write_notebook("01_dies", "import os; os.kill(os.getpid(), 9)")
     lives = write_notebook("02_lives", "print('well')")
-    assert attempt.execute(job(tmp_path / "dies", dies))["status"] == "kernel died"
-    assert attempt.execute(job(tmp_path / "lives", lives))["status"] == "finished"
+    assert supervisor.execute(job(tmp_path / "dies", dies)).status == "kernel died"
+    assert supervisor.execute(job(tmp_path / "lives", lives)).status == "finished"
 
 
 def test_the_warm_process_ends_with_the_one_that_keeps_it(tmp_path):
@@ -59,5 +59,5 @@ def test_where_no_process_can_be_kept_warm_runs_begin_cold(write_notebook, tmp_p
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))
     path = write_notebook("01_first", "import sys; print('torch' in sys.modules)")
-    assert attempt.execute(job(tmp_path / "run", path, threads=7))["status"] == "finished"
+    assert supervisor.execute(job(tmp_path / "run", path, threads=7)).status == "finished"
     assert 7 not in warm._servers

@@ -101,11 +101,17 @@ def test_other_values_are_refused(text):
         parse_value("shown", text)
 
 
-def test_a_local_model_is_found_from_any_folder(tmp_path, monkeypatch):
+def test_local_paths_are_relative_to_where_one_stands(tmp_path, monkeypatch):
+    """Notebooks work in a folder of their own; what is no local path stays as it is."""
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path)
     assert parse_value("policy_model", "mine") == str(tmp_path / "mine")
-    assert parse_value("policy_model", "not-mine") == "not-mine"
+    assert parse_value("feedback", "rank_*.jsonl") == str(tmp_path / "rank_*.jsonl")
+    assert parse_value("feedback", "../missing.jsonl") == str(tmp_path.parent / "missing.jsonl")
+    assert parse_value("feedback", "rank_*.jsonl", tmp_path / "plans") == str(tmp_path / "plans" / "rank_*.jsonl")
+    for other in ("not-mine", "google/flan-t5-base", "s3://bucket/rank_*.jsonl", "/else/where", "data/feedback"):
+        assert parse_value("feedback", other) == other
+    assert parse_value("sft_adapter", "null") is None
 
 
 def test_a_parameter_reaches_every_notebook_that_declares_it(write_notebook):
@@ -190,7 +196,10 @@ def test_a_failed_notebook_is_kept_up_to_the_failing_cell_and_nothing_of_an_olde
     with pytest.raises(NotebookError) as failure:
         run_notebooks(output_dir=out)
     executed = out / "notebooks" / "01_first.ipynb"
-    assert str(failure.value) == (
+    error = failure.value
+    assert (error.notebook, error.cell, error.kind, error.kept) == ("01_first", 4, "raised", executed)
+    assert error.reason == "ValueError: last line"
+    assert str(error) == (
         f"notebook 01_first failed in cell In [4]: ValueError: last line; executed up to there: {executed}"
     )
     assert "reached\n" in outputs(executed) and "never\n" not in outputs(executed)
@@ -211,23 +220,48 @@ def test_a_notebook_run_out_of_order_says_which_comes_first(write_notebook, tmp_
 
 def test_a_kernel_that_dies_is_a_failure_with_its_cell(write_notebook, tmp_path):
     write_notebook("01_first", "print('reached')", "import os; os._exit(9)")
-    with pytest.raises(NotebookError, match=r"failed in cell In \[4\]: its kernel died"):
+    with pytest.raises(NotebookError, match=r"failed in cell In \[4\]: its kernel died") as failure:
         run_notebooks(output_dir=tmp_path / "out")
+    assert (failure.value.kind, failure.value.cell) == ("kernel died", 4)
     assert "reached\n" in outputs(tmp_path / "out" / "notebooks" / "01_first.ipynb")
 
 
-def test_a_disk_that_fills_up_is_said_plainly(write_notebook, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "code, kind, words",
+    [
+        (errno.ENOSPC, "disk full", "the disk is full"),
+        (errno.EDQUOT, "disk full", "the disk quota is used up"),
+        (errno.EROFS, "not writable", "the file system is read-only"),
+    ],
+)
+def test_a_disk_that_cannot_be_written_is_said_plainly(write_notebook, tmp_path, monkeypatch, code, kind, words):
     import papermill
 
-    def full(source, draft, *arguments, **options):
+    def fails(source, draft, *arguments, **options):
         draft.write_text('{"cells": [')
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(code, os.strerror(code))
 
     write_notebook("01_first")
-    monkeypatch.setattr(papermill, "execute_notebook", full)
-    with pytest.raises(NotebookError, match="01_first cannot be written: the disk is full.*nothing of it was saved"):
+    monkeypatch.setattr(papermill, "execute_notebook", fails)
+    with pytest.raises(NotebookError, match=f"01_first cannot be written: {words}.*nothing of it was saved") as failure:
         run_notebooks(output_dir=tmp_path / "out")
+    assert (failure.value.kind, failure.value.kept) == (kind, None)
     assert kept(tmp_path / "out") == []
+
+
+def test_a_full_disk_that_a_cell_met_is_told_from_other_errors(write_notebook, tmp_path):
+    """Also where an error of ours was raised from it, which says it in other words."""
+    ours = "from labhelpers.errors import LabError\ntry:\n    raise OSError(28, 'x')\n"
+    write_notebook("01_first", ours + "except OSError as error:\n    raise LabError('no room') from error")
+    with pytest.raises(NotebookError, match=r"failed in cell In \[3\]: no room") as failure:
+        run_notebooks(output_dir=tmp_path / "out")
+    assert (failure.value.kind, failure.value.cell) == ("disk full", 3)
+
+
+def test_kernels_are_started_by_the_command_that_is_given(write_notebook, tmp_path):
+    write_notebook("01_first", "import sys; print(sys.flags.isolated)")
+    run_notebooks(output_dir=tmp_path / "out", kernel=[sys.executable, "-I", "-m", "ipykernel_launcher"])
+    assert outputs(tmp_path / "out" / "notebooks" / "01_first.ipynb") == ["1\n"]
 
 
 def test_our_kernels_do_not_outlive_us(tmp_path):

@@ -60,7 +60,7 @@ def test_what_cannot_be_stored_is_named_with_its_cell(write_notebook):
     }
     paths = [write_notebook("01_first", "1"), write_notebook("02_second", *sources)]
     before = [path.read_bytes() for path in paths]
-    with pytest.raises(NotebookError, match="notebook 02_second cannot be stored: ") as refusal:
+    with pytest.raises(NotebookError, match="notebook 02_second: cannot be stored: ") as refusal:
         record_outputs(say=silent)
     for number, words in enumerate(sources.values(), start=2):
         assert (

@@ -1,12 +1,13 @@
 """Runs as they travel to a worker, for the tests of what a worker does with them."""
 
 import labhelpers
-from labhelpers.batch.attempt import Job
+from labhelpers.batch.outcome import RunOutcome
+from labhelpers.batch.supervisor import Job
 
 
-def job(place, *notebooks, **changes):
+def job(place, *notebooks, parameters=None, **changes):
     """A run of these notebook files in the folder `place`; `changes` are fields of Job."""
-    given = {"id": "a1", "batch": "b", "notebooks": [path.stem for path in notebooks], "profile": "tiny"}
-    given |= {"files": {path.name: path.read_bytes() for path in notebooks}, "parameters": {}, "threads": 1}
-    given |= {"version": labhelpers.__version__, "folder": str(place)}
+    todo = RunOutcome("a1", parameters=parameters or {}, notebooks=[path.stem for path in notebooks])
+    given = {"todo": todo, "batch": "b", "profile": "tiny", "threads": 1, "folder": str(place)}
+    given |= {"files": {path.name: path.read_bytes() for path in notebooks}, "version": labhelpers.__version__}
     return Job(**(given | changes))

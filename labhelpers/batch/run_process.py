@@ -1,7 +1,8 @@
-"""The process of one run: its notebooks in order, by papermill, a kernel process each. ``attempt`` watches it.
+"""The process of one run: its notebooks in order, by papermill, a kernel process each. `supervisor` watches it.
 
-``python -m labhelpers.batch.runner FOLDER``: FOLDER/job.json says what to run, FOLDER/sources holds the notebooks. What
-is reached is kept in FOLDER/progress.json after every notebook, so that a run that was interrupted goes on from there.
+`python -m labhelpers.batch.run_process FOLDER`: FOLDER/job.json says what to run, FOLDER/sources holds the notebooks.
+What is reached is kept in FOLDER/progress.json after every notebook, so that a run that was interrupted goes on from
+there.
 The process ends when its standard input is closed: nobody waits for it any more.
 """
 
@@ -14,19 +15,20 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-from labhelpers.course.execution import run_notebooks
+from labhelpers.batch.progress import Failure, read_progress
+from labhelpers.course.execution import KERNEL, run_notebooks
 from labhelpers.course.parameters import declared_parameters
-from labhelpers.errors import LabError, storage_advice
-from labhelpers.files import write_atomically
+from labhelpers.errors import LabError
 
-JOB, PROGRESS, SOURCES = "job.json", "progress.json", "sources"
+JOB, SOURCES = "job.json", "sources"
 OUTPUT_BYTES = 2_000_000  # of one cell; a page of more is read by nobody, and holds up everybody
 
 
-def main(folder: Path) -> int:
-    """Run what the job says; 0 when every notebook ended well."""
+def main(folder: Path, kernel: Sequence[str] = KERNEL) -> int:
+    """Run what the job says, with kernels that the command `kernel` starts; 0 when every notebook ended well."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a batch on a terminal keeps Ctrl-C from its workers
     _adopt_orphans()
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -35,42 +37,30 @@ def main(folder: Path) -> int:
         _limit(job["limits"])
     _cut_long_outputs()
     progress = read_progress(folder)
-    progress["failures"] = []
+    progress.failures = []
     for name in job["notebooks"]:
         executed = folder / "notebooks" / f"{name}.ipynb"
-        if name in progress["seconds"] and executed.is_file():
+        if name in progress.seconds and executed.is_file():
             continue
-        progress["seconds"].pop(name, None)
-        progress["running"] = name
-        _keep(folder, progress)
+        progress.seconds.pop(name, None)
+        progress.running = name
+        progress.keep(folder)
         try:
             path = folder / SOURCES / f"{name}.ipynb"
             declared = declared_parameters(path)
             parameters = {key: value for key, value in job["parameters"].items() if key in declared}
             if "resume" in declared and any((folder / "checkpoints").rglob("*-[0-9]*")):
                 parameters["resume"] = True  # an earlier attempt was interrupted in the middle of a training
-            progress["seconds"] |= run_notebooks([path], job["profile"], parameters, folder, say=lambda line: None)
+            progress.seconds |= run_notebooks(
+                [path], job["profile"], parameters, folder, kernel=kernel, say=lambda line: None
+            )
         except (LabError, OSError) as error:
-            reason = str(error) if isinstance(error, LabError) else storage_advice(error) or str(error)
-            progress["failures"].append([name, reason])
+            progress.failures.append(Failure.of(name, error))
             if not job["keep_going"]:
                 break
-    progress["running"] = None
-    _keep(folder, progress)
-    return 1 if progress["failures"] else 0
-
-
-def read_progress(folder: Path) -> dict:
-    """What an earlier attempt has reached: seconds of each notebook that ended well, the one that was running."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        progress = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
-        if isinstance(progress, dict) and isinstance(progress.get("seconds"), dict):
-            return {"running": None, "failures": []} | progress
-    return {"seconds": {}, "running": None, "failures": []}
-
-
-def _keep(folder: Path, progress: dict) -> None:
-    write_atomically(folder / PROGRESS, json.dumps(progress))
+    progress.running = None
+    progress.keep(folder)
+    return 1 if progress.failures else 0
 
 
 def _limit(limits: dict) -> None:
@@ -136,7 +126,8 @@ def end_children(pid: int | None = None) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not sys.stdin: a thread that holds it makes Python abort when it ends
+        pass
     end_children()
     os._exit(1)
 

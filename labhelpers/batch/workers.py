@@ -1,6 +1,6 @@
-"""Carrying out a plan: Dask distributed hands the runs to workers, here or on a cluster; rows come back as runs end.
+"""Carrying out a plan: Dask distributed hands runs to workers, here or on a cluster; outcomes come back as runs end.
 
-By default a local cluster with as many workers as cores and memory allow; ``scheduler`` uses any that is there, so that
+By default a local cluster with as many workers as cores and memory allow; `scheduler` uses any that is there, so that
 Slurm, PBS, Kubernetes or SSH come with dask-jobqueue and its siblings (see docs/batch.md).
 """
 
@@ -18,15 +18,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import labhelpers
-from labhelpers.batch import attempt
-from labhelpers.batch.attempt import Job
-from labhelpers.batch.plans import Plan, Run, expand, load_plan, submitted_files
+from labhelpers.batch import supervisor
+from labhelpers.batch.grades import exercises
+from labhelpers.batch.isolation import why_not_isolated
+from labhelpers.batch.outcome import RunOutcome
+from labhelpers.batch.plans import Plan, PlannedRun, expand, load_plan, submitted_files
+from labhelpers.batch.report import write_report
 from labhelpers.batch.store import PLAN, Output
+from labhelpers.batch.supervisor import Job
 from labhelpers.course.run import default_run_dir
 from labhelpers.errors import UsageError
+from labhelpers.files import write_atomically
+from labhelpers.sources.locations import is_address
 
 RUN_GB = 2.0  # what a run of the tiny profile may need, where neither the plan nor an earlier record says
-_LOST = "the worker was lost: the process that carried it out is gone, again and again"
 
 
 def run_batch(
@@ -37,12 +42,12 @@ def run_batch(
     scheduler: str | None = None,
     retry_failed: bool = False,
     say: Callable[[str], None] = print,
-) -> tuple[list[dict], str]:
-    """Carry out a plan; return a row for every run, in the plan's order, and the place where everything is.
+) -> tuple[list[RunOutcome], str]:
+    """Carry out a plan; return the outcome of every run, in the plan's order, and the place where everything is.
 
-    Runs that are finished in ``output_dir`` (a folder or an fsspec address) are not done again, failed ones only with
-    ``retry_failed``. Raises :class:`UsageError` before anything runs for what cannot be used, and KeyboardInterrupt,
-    with a message, when it was interrupted: the same call goes on from there.
+    Runs that are finished in `output_dir` (a folder or an fsspec address) are not done again, failed ones only with
+    `retry_failed`. Raises UsageError before anything runs for what cannot be used, and KeyboardInterrupt, with a
+    message, when it was interrupted: the same call goes on from there.
     """
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1, not {workers}")
@@ -51,44 +56,42 @@ def run_batch(
     with contextlib.ExitStack() as stack:
         output = Output(output_dir or default_output(plan), stack)
         stack.enter_context(output.lock())
-        kept = output.rows()
-        rows = {run.id: kept[run.id] for run in runs if run.id in kept}
-        todo = [run for run in runs if run.id not in rows or (retry_failed and rows[run.id]["status"] != "finished")]
+        kept = output.outcomes()
+        done = {run.id: kept[run.id] for run in runs if run.id in kept}
+        todo = [run for run in runs if run.id not in done or (retry_failed and done[run.id].status != "finished")]
         _remember(plan, runs, output)
         if skipped := len(runs) - len(todo):
             say(f"{skipped} of {len(runs)} runs are done already: not done again")
         try:
             if todo:
-                client, threads = stack.enter_context(_cluster(plan, todo, rows, workers, scheduler, say))
-                _carry_out(plan, todo, rows, output, client, threads, scheduler is None, say)
+                client, threads = stack.enter_context(_cluster(plan, todo, done, workers, scheduler, say))
+                _carry_out(plan, todo, done, output, client, threads, scheduler is None, say)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
-                f"interrupted: {len(rows)} of {len(runs)} runs are done in {output.place}; the same command goes on"
+                f"interrupted: {len(done)} of {len(runs)} runs are done in {output.place}; the same command goes on"
             ) from None
         finally:
-            from labhelpers.batch.report import write_report
-
             output.publish(*write_report(output.folder))
-        return [rows[run.id] for run in runs], output.place
+        return [done[run.id] for run in runs], output.place
 
 
 def default_output(plan: Plan) -> Path:
-    """``runs/batch/NAME`` for a plan called NAME.yaml."""
+    """`runs/batch/NAME` for a plan called NAME.yaml."""
     return default_run_dir("batch") / plan.file.stem
 
 
 def describe(plan_file: str | Path, output_dir: str | Path | None = None, workers: int | None = None) -> list[str]:
-    """What ``--dry-run`` says: the runs, and what they may take by the records of earlier ones. Writes nothing."""
+    """What `--dry-run` says: the runs, and what they may take by the records of earlier ones. Writes nothing."""
     plan = load_plan(plan_file)
     runs = expand(plan)
     place = output_dir or default_output(plan)
     with contextlib.ExitStack() as stack:
-        rows = Output(place, stack).rows() if "://" in str(place) or Path(place).is_dir() else {}
-    lines = [f"{run.id}  {rows.get(run.id, {}).get('status', 'to do'):12} {run.label}" for run in runs]
-    todo = [run for run in runs if run.id not in rows]
+        done = Output(place, stack).outcomes() if is_address(place) or Path(place).is_dir() else {}
+    lines = [f"{run.id}  {done.get(run.id, run.todo()).status:12} {run.label}" for run in runs]
+    todo = [run for run in runs if run.id not in done]
     lines.append(f"{len(runs)} runs, {len(todo)} to do, {', '.join(path.stem for path in plan.notebooks)}")
-    seconds, memory = _earlier(plan, rows)
-    count, threads = _size(plan, len(todo) or 1, rows, workers)
+    seconds, memory = _earlier(plan, done)
+    count, threads = _size(plan, len(todo) or 1, done, workers)
     lines.append(f"on this machine: {count} at a time, threads each: {threads}")
     if seconds is None or memory is None:
         return [*lines, "time and memory: unknown, no run of these notebooks is finished there"]
@@ -100,78 +103,70 @@ def describe(plan_file: str | Path, output_dir: str | Path | None = None, worker
 
 
 def _carry_out(
-    plan: Plan, todo: list[Run], rows: dict, output: Output, client, threads: int, here: bool, say: Callable
+    plan: Plan,
+    todo: list[PlannedRun],
+    outcomes: dict[str, RunOutcome],
+    output: Output,
+    client,
+    threads: int,
+    here: bool,
+    say: Callable,
 ) -> None:
     from distributed import as_completed
 
     batch = uuid.uuid4().hex
     futures, began = {}, time.monotonic()
     for run in todo:
-        rows.pop(run.id, None)
+        outcomes.pop(run.id, None)
         output.begin(run.id)
         job = _job(plan, run, batch, threads, output, here)
-        futures[client.submit(attempt.execute, job, key=f"labs-{run.id}-{batch[:8]}", pure=False)] = run
+        futures[client.submit(supervisor.execute, job, key=f"labs-{run.id}-{batch[:8]}", pure=False)] = run
     try:
         for done, future in enumerate(as_completed(list(futures), loop=client.loop), 1):
             run = futures.pop(future)
-            row = _row(future, run)
+            if future.status == "finished":
+                outcome = future.result()
+            else:
+                outcome = run.todo().without_worker(future.exception() if future.status == "error" else None)
             future.release()
-            if row["status"] == "interrupted":  # stopped by somebody else; not a way to end
+            if outcome.status == "interrupted":  # stopped by somebody else; not a way to end
                 raise KeyboardInterrupt
-            row |= {"label": run.label, "notebooks": [path.stem for path in plan.notebooks]}
-            output.keep(row)
-            rows[run.id] = row
+            outcome = outcomes[run.id] = output.keep(outcome)
             left = (time.monotonic() - began) / done * (len(todo) - done)
             rest = f", {_span(left)} left" if done < len(todo) else ""
-            say(f"{done:4}/{len(todo)}  {row['status']:12} {row['seconds']:7.1f} s  {run.label}{rest}")
+            say(f"{done:4}/{len(todo)}  {outcome.status:12} {outcome.seconds:7.1f} s  {run.label}{rest}")
     except BaseException:
         with _undisturbed():
             client.cancel(list(futures), force=True)
             with contextlib.suppress(Exception):
-                client.run(attempt.stop, batch)
+                client.run(supervisor.stop, batch)
                 time.sleep(1)  # until the workers have looked
         raise
 
 
-def _row(future, run: Run) -> dict:
-    if future.status == "finished":
-        return future.result()
-    row = {"id": run.id, "status": "worker lost", "reason": _LOST, "notebook": None, "cell": None, "last_lines": []}
-    if future.status == "error" and type(future.exception()).__name__ != "KilledWorker":
-        error = future.exception()
-        row |= {"status": "failed", "reason": f"the worker failed: {type(error).__name__}: {error}"}
-    row |= {"worker": None, "started": None, "seconds": 0.0, "parameters": run.parameters, "student": run.student}
-    row |= {"executed": None, "results": {}, "verdicts": {}, "notebook_seconds": {}, "missing": list(run.missing)}
-    return row | {"version": labhelpers.__version__, "peak_memory_gb": None, "isolated": False}
-
-
-def _job(plan: Plan, run: Run, batch: str, threads: int, output: Output, here: bool) -> Job:
+def _job(plan: Plan, run: PlannedRun, batch: str, threads: int, output: Output, here: bool) -> Job:
     files = run.notebooks if run.folder is None else submitted_files(run.folder)
     return Job(
-        id=run.id,
+        todo=run.todo(),
         batch=batch,
-        notebooks=[path.stem for path in run.notebooks],
         files={path.name: path.read_bytes() for path in files},
         profile=plan.profile,
-        parameters=run.parameters,
         version=labhelpers.__version__,
         threads=threads,
         timeout_minutes=plan.timeout_minutes,
         memory_gb=plan.memory_gb,
-        student=run.student,
         isolate=run.student is not None and not plan.weak_isolation,
         folder=str(output.folder / run.id) if here and output.address is None else None,
         address=f"{output.address}/{run.id}" if output.address else None,
-        missing=list(run.missing),
     )
 
 
 @contextlib.contextmanager
-def _cluster(plan: Plan, todo: list[Run], rows: dict, workers, scheduler, say: Callable) -> Iterator[tuple]:
+def _cluster(plan: Plan, todo: list[PlannedRun], done: dict, workers, scheduler, say: Callable) -> Iterator[tuple]:
     """(client, threads a run) of a cluster that can carry out the plan."""
     from distributed import Client, LocalCluster
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is in a run's row
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is in a run's outcome
     with contextlib.ExitStack() as stack:
         if scheduler:
             threads = plan.threads or 1
@@ -180,7 +175,7 @@ def _cluster(plan: Plan, todo: list[Run], rows: dict, workers, scheduler, say: C
                 say(f"waiting for a worker of {scheduler}")
                 client.wait_for_workers(1)
         else:
-            count, threads = _size(plan, len(todo), rows, workers)
+            count, threads = _size(plan, len(todo), done, workers)
             with _undisturbed():  # the workers keep it so: Ctrl-C is ours to handle
                 cluster = LocalCluster(
                     n_workers=count,
@@ -223,8 +218,6 @@ def _check_workers(client, plan: Plan) -> None:
             what = f"has labhelpers {found}" if found else "has no labhelpers"
             raise UsageError(f"worker {worker} {what}, this batch {labhelpers.__version__}: install the same there")
     if plan.submissions and not plan.weak_isolation:
-        from labhelpers.batch.isolation import why_not_isolated
-
         for worker, why in client.run(why_not_isolated).items():
             if why:
                 raise UsageError(
@@ -233,37 +226,33 @@ def _check_workers(client, plan: Plan) -> None:
                 )
 
 
-def _size(plan: Plan, runs: int, rows: dict, workers: int | None) -> tuple[int, int]:
+def _size(plan: Plan, runs: int, done: dict[str, RunOutcome], workers: int | None) -> tuple[int, int]:
     """How many runs at a time on this machine, and with how many threads each."""
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
 
-    need = plan.memory_gb or _earlier(plan, rows)[1] or RUN_GB
+    need = plan.memory_gb or _earlier(plan, done)[1] or RUN_GB
     count = workers or max(1, min(CPU_COUNT, int(0.9 * MEMORY_LIMIT / 2**30 / need)))
     count = min(count, runs)
     return count, plan.threads or max(1, CPU_COUNT // count)
 
 
-def _earlier(plan: Plan, rows: dict) -> tuple[float | None, float | None]:
+def _earlier(plan: Plan, outcomes: dict[str, RunOutcome]) -> tuple[float | None, float | None]:
     """Seconds (mean) and gigabytes (most) of the finished runs of the same notebooks."""
     names = [path.stem for path in plan.notebooks]
-    done = [row for row in rows.values() if row.get("status") == "finished" and row.get("notebooks") == names]
-    memory = [row["peak_memory_gb"] for row in done if row.get("peak_memory_gb")]
-    return (statistics.mean(row["seconds"] for row in done) if done else None, max(memory, default=None))
+    same = [one for one in outcomes.values() if one.status == "finished" and one.notebooks == names]
+    memory = [one.peak_memory_gb for one in same if one.peak_memory_gb]
+    return (statistics.mean(one.seconds for one in same) if same else None, max(memory, default=None))
 
 
-def _remember(plan: Plan, runs: list[Run], output: Output) -> None:
+def _remember(plan: Plan, runs: list[PlannedRun], output: Output) -> None:
     """What the report needs to know of the plan, so that it can be rebuilt without it."""
-    from labhelpers.files import write_atomically
-
     kept = {"plan": plan.file.name, "notebooks": [path.stem for path in plan.notebooks], "profile": plan.profile}
     kept |= {"grid": list(plan.grid), "submissions": plan.submissions is not None}
     kept["runs"] = [
         {"id": run.id, "label": run.label, "parameters": run.parameters, "student": run.student} for run in runs
     ]
     if plan.submissions:
-        from labhelpers.batch.grades import exercises
-
         kept["exercises"] = exercises(plan)
     write_atomically(output.folder / PLAN, json.dumps(kept, indent=1) + "\n")
     output.publish(PLAN)

@@ -1,6 +1,7 @@
-"""Batches: every run ends as one row, whatever happens to it; what is done stays done."""
+"""Batches: every run has an outcome, whatever happens to it; what is done stays done."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -13,11 +14,12 @@ import pytest
 
 import labhelpers
 from labhelpers import cli
-from labhelpers.batch import attempt, engine, runner
-from labhelpers.batch.attempt import Job
-from labhelpers.batch.engine import describe, run_batch
+from labhelpers.batch import progress, run_process, supervisor, workers
+from labhelpers.batch.outcome import RunOutcome
 from labhelpers.batch.store import Output
-from labhelpers.errors import UsageError
+from labhelpers.batch.supervisor import Job
+from labhelpers.batch.workers import describe, run_batch
+from labhelpers.errors import NotebookError, UsageError, storage_advice
 from tests.support.batch_jobs import job
 
 
@@ -37,12 +39,11 @@ def plan(write_notebook, tmp_path):
 ASKED = {}  # how a run that only pretends shall end: {seed: status or function of the job}, and "done": [seed]
 
 
-def pretend(job: Job) -> dict:
-    ASKED["done"].append(job.parameters.get("seed"))
-    status = ASKED.get(job.parameters.get("seed"), "finished")
-    row = {"id": job.id, "status": status(job) if callable(status) else status, "reason": "", "notebook": None}
-    row |= {"parameters": job.parameters, "student": job.student, "results": {}, "seconds": 0.5, "verdicts": {}}
-    return row | {"cell": None, "last_lines": [], "executed": None, "peak_memory_gb": 0.25}
+def pretend(job: Job) -> RunOutcome:
+    seed = job.todo.parameters.get("seed")
+    ASKED["done"].append(seed)
+    status = ASKED.get(seed, "finished")
+    return job.todo.ended(status(job) if callable(status) else status, seconds=0.5, peak_memory_gb=0.25)
 
 
 @pytest.fixture
@@ -57,13 +58,13 @@ def quick(monkeypatch):
 
     ASKED.clear()
     ASKED["done"] = []
-    monkeypatch.setattr(attempt, "execute", pretend)
-    monkeypatch.setattr(engine, "_cluster", cluster)
+    monkeypatch.setattr(supervisor, "execute", pretend)
+    monkeypatch.setattr(workers, "_cluster", cluster)
     return ASKED
 
 
 def statuses(rows):
-    return [row["status"] for row in rows]
+    return [row.status for row in rows]
 
 
 def test_a_row_for_every_run_in_the_plans_order(plan, quick, tmp_path):
@@ -71,7 +72,7 @@ def test_a_row_for_every_run_in_the_plans_order(plan, quick, tmp_path):
     said = []
     rows, place = run_batch(plan(text="grid: {seed: [0, 1, 2]}"), tmp_path / "out", say=said.append)
     assert statuses(rows) == ["finished", "failed", "finished"]
-    assert [row["parameters"]["seed"] for row in rows] == [0, 1, 2]
+    assert [row.parameters["seed"] for row in rows] == [0, 1, 2]
     assert place == str(tmp_path / "out")
     assert len(said) == 3 and said[0].startswith("   1/3") and "left" in said[0] and "left" not in said[2]
     assert {"summary.csv", "index.html", "plan.json"} <= set(os.listdir(place))
@@ -94,11 +95,11 @@ def test_finished_runs_are_not_done_again_and_failed_ones_when_asked(plan, quick
     assert quick["done"] == [1, 2]
 
 
-def test_a_worker_that_fails_is_a_row(plan, quick, tmp_path):
+def test_a_worker_that_fails_is_an_outcome(plan, quick, tmp_path):
     quick[1] = lambda job: 1 / 0
     rows, _ = run_batch(plan(), tmp_path / "out", say=lambda line: None)
     assert statuses(rows) == ["finished", "failed"]
-    assert rows[1]["reason"] == "the worker failed: ZeroDivisionError: division by zero"
+    assert rows[1].reason == "the worker failed: ZeroDivisionError: division by zero"
 
 
 def test_an_interrupted_batch_keeps_what_is_done_and_goes_on(plan, quick, tmp_path):
@@ -125,7 +126,7 @@ def test_rows_reach_a_storage_and_are_found_there(plan, quick, tmp_path):
     file, place = plan(), f"file://{tmp_path}/remote"
     rows, said = run_batch(file, place, say=lambda line: None)
     assert said == place
-    assert {"summary.csv", "index.html", rows[0]["id"]} <= set(os.listdir(tmp_path / "remote"))
+    assert {"summary.csv", "index.html", rows[0].id} <= set(os.listdir(tmp_path / "remote"))
     quick["done"].clear()
     run_batch(file, place, say=lambda line: None)
     assert quick["done"] == []
@@ -135,11 +136,11 @@ def test_many_runs_leave_nothing_behind_in_the_scheduler(plan, quick, tmp_path, 
     left = []
     keep = Output.keep
 
-    def watched(self, row):
+    def watched(self, outcome):
         from distributed import default_client
 
         left.append(len(default_client().cluster.scheduler.tasks))
-        keep(self, row)
+        return keep(self, outcome)
 
     monkeypatch.setattr(Output, "keep", watched)
     run_batch(plan(text=f"grid: {{seed: {list(range(100))}}}"), tmp_path / "out", say=lambda line: None)
@@ -174,12 +175,12 @@ def test_workers_with_another_version_are_refused(plan):
             return {"tcp://a": labhelpers.__version__, "tcp://b": "0.0.1", "tcp://c": None}
 
     with pytest.raises(UsageError, match="worker tcp://b has labhelpers 0.0.1, this batch"):
-        engine._check_workers(Client(), engine.load_plan(plan()))
+        workers._check_workers(Client(), workers.load_plan(plan()))
 
 
 def test_a_worker_of_another_version_does_nothing(tmp_path):
-    row = attempt.execute(job(tmp_path, version="0.0.1"))
-    assert row["status"] == "refused" and "0.0.1" in row["reason"]
+    row = supervisor.execute(job(tmp_path, version="0.0.1"))
+    assert row.status == "refused" and "0.0.1" in row.reason
     assert os.listdir(tmp_path) == []
 
 
@@ -206,14 +207,14 @@ def test_what_a_run_has_done_is_not_done_again(write_notebook, tmp_path):
     signs = tmp_path / "signs"
     first = write_notebook("01_first", f"print('reached')\nopen({str(signs)!r}, 'a').write('1')")
     second = write_notebook("02_second", f"open({str(signs)!r}, 'a').write('2')", f"open({str(tmp_path)!r} + '/go')")
-    row = attempt.execute(job(tmp_path / "run", first, second, parameters={"seed": 3}))
-    assert (row["status"], row["notebook"], row["cell"]) == ("failed", "02_second", "In [4]")
-    assert "FileNotFoundError" in row["reason"] and "FileNotFoundError" in row["last_lines"][-1]
-    assert row["executed"] == "notebooks/02_second.ipynb" and (tmp_path / "run" / row["executed"]).is_file()
-    assert row["peak_memory_gb"] > 0
+    row = supervisor.execute(job(tmp_path / "run", first, second, parameters={"seed": 3}))
+    assert (row.status, row.notebook, row.cell) == ("failed", "02_second", 4)
+    assert "FileNotFoundError" in row.reason and "FileNotFoundError" in row.last_lines[-1]
+    assert row.executed == "notebooks/02_second.ipynb" and (tmp_path / "run" / row.executed).is_file()
+    assert row.peak_memory_gb > 0
     (tmp_path / "go").write_text("")
-    row = attempt.execute(job(tmp_path / "run", first, second, parameters={"seed": 3}))
-    assert row["status"] == "finished" and list(row["notebook_seconds"]) == ["01_first", "02_second"]
+    row = supervisor.execute(job(tmp_path / "run", first, second, parameters={"seed": 3}))
+    assert row.status == "finished" and list(row.notebook_seconds) == ["01_first", "02_second"]
     assert signs.read_text() == "122"
     assert sorted(os.listdir(tmp_path / "run")) == ["notebooks"]
     assert "reached" in (tmp_path / "run" / "notebooks" / "01_first.html").read_text()
@@ -229,10 +230,10 @@ def test_a_training_that_was_interrupted_goes_on_from_its_checkpoint(write_noteb
         "if not resume:\n    (steps / 'step-000010').mkdir(parents=True); os.kill(os.getpid(), 9)\nprint('went on')"
     )
     path = write_notebook("04_ppo", train, parameters="profile = 'tiny'\nseed = 0\nrun_dir = None\nresume = False")
-    row = attempt.execute(job(tmp_path / "run", path))
-    assert row["status"] == "kernel died"
-    row = attempt.execute(job(tmp_path / "run", path))
-    assert row["status"] == "finished"
+    row = supervisor.execute(job(tmp_path / "run", path))
+    assert row.status == "kernel died"
+    row = supervisor.execute(job(tmp_path / "run", path))
+    assert row.status == "finished"
     assert "went on" in (tmp_path / "run" / "notebooks" / "04_ppo.html").read_text()
 
 
@@ -243,44 +244,69 @@ def test_a_run_that_hangs_is_ended_with_all_its_processes(write_notebook, tmp_pa
     spawn = "import subprocess, os; child = subprocess.Popen(['sleep', '77'], start_new_session=True)\n"
     spawn += f"open({str(signs)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')"
     path = write_notebook("01_first", "print('reached')", spawn, "import time; time.sleep(60)")
-    row = attempt.execute(job(tmp_path / "run", path, timeout_minutes=0.12))
-    assert (row["status"], row["reason"]) == ("timeout", "not done after 0.12 minutes")
+    row = supervisor.execute(job(tmp_path / "run", path, timeout_minutes=0.12))
+    assert (row.status, row.reason) == ("timeout", "not done after 0.12 minutes")
     if signs.exists():  # on a busy machine the kernel may not have come so far
-        assert row["cell"] in ("In [4]", "In [5]")
+        assert row.cell in (4, 5)
         for pid in map(int, signs.read_text().split()):
             assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_run_without_a_folder_comes_back_in_its_row(tmp_path, monkeypatch):
-    def carry_out(job, folder, row):
+    def carry_out(job, folder, outcome):
         (folder / "notebooks").mkdir()
         (folder / "notebooks" / "01_first.ipynb").write_text("{}")
-        row["status"] = "finished"
+        outcome.status = "finished"
 
-    monkeypatch.setattr(attempt, "_carry_out", carry_out)
-    row = attempt.execute(job(None, folder=None))
+    monkeypatch.setattr(supervisor, "_carry_out", carry_out)
+    row = supervisor.execute(job(None, folder=None))
     with contextlib.ExitStack() as stack:
         output = Output(tmp_path, stack)
         output.keep(row)
-        assert output.rows()["a1"]["status"] == "finished" and "archive" not in output.rows()["a1"]
+        assert output.outcomes()["a1"].status == "finished"
+    assert "archive" not in json.loads((tmp_path / "a1" / "status.json").read_text())
     assert (tmp_path / "a1" / "notebooks" / "01_first.ipynb").is_file()
-    attempt.execute(job(None, folder=None, address=f"file://{tmp_path}/remote/a1"))
+    supervisor.execute(job(None, folder=None, address=f"file://{tmp_path}/remote/a1"))
     assert (tmp_path / "remote" / "a1" / "notebooks" / "01_first.ipynb").is_file()
 
 
 @pytest.mark.parametrize(
-    "reason, status",
+    "error, status",
     [
-        ("notebook 01 failed in cell In [3]: its kernel died, as when memory runs out", "kernel died"),
-        ("notebook 01 cannot be written: the disk is full: free some space; nothing of it was saved", "disk full"),
-        ("notebook 01 failed in cell In [3]: OSError: [Errno 28] No space left on device", "disk full"),
-        ("notebook 01 failed in cell In [3]: ValueError: x; executed up to there: /a/b.ipynb", "failed"),
+        (NotebookError("its kernel died", notebook="01_first", kind="kernel died", cell=3), "kernel died"),
+        (NotebookError("the disk is full", notebook="01_first", kind="disk full"), "disk full"),
+        (NotebookError("ValueError: its kernel died", notebook="01_first", kind="raised", cell=3), "failed"),
+        (NotebookError("permission denied", notebook="01_first", kind="not writable"), "failed"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk full"),
+        (UsageError("the disk is full, says a text"), "failed"),
     ],
 )
-def test_what_ended_a_run_has_a_name(tmp_path, reason, status):
-    found, said = attempt._kind([["01", reason]], {}, tmp_path)
-    assert found == status
-    assert "executed up to" not in said and "saved" not in said
+def test_what_ended_a_notebook_reaches_the_outcome_as_facts(tmp_path, error, status):
+    """From the run's process to its supervisor, by way of a file; what a message says decides nothing."""
+    progress.Progress(failures=[progress.Failure.of("01_first", error)]).keep(tmp_path)
+    outcome = RunOutcome("a1", notebooks=["01_first"])
+    supervisor._say_how_it_ended(outcome, None, progress.read_progress(tmp_path), tmp_path)
+    assert (outcome.status, outcome.notebook) == (status, "01_first")
+    assert outcome.reason in (getattr(error, "reason", str(error)), storage_advice(error))
+
+
+def test_a_process_that_ended_early_is_a_failure_with_its_last_words(tmp_path):
+    (tmp_path / supervisor.LOG).write_text("Traceback\nMemoryError\n")
+    outcome = RunOutcome("a1", notebooks=["01_first"])
+    supervisor._say_how_it_ended(outcome, None, progress.Progress(running="01_first"), tmp_path)
+    assert (outcome.status, outcome.reason) == ("failed", "its process ended early: MemoryError")
+
+
+def test_a_notebook_that_was_not_asked_for_is_not_read(tmp_path):
+    """A submission can write its own progress, and must not lead to somebody else's notebook."""
+    output = {"output_type": "error", "traceback": ["secret"]}
+    cells = [{"cell_type": "code", "source": "1", "metadata": {}, "outputs": [output]}]
+    (tmp_path / "secret.ipynb").write_text(json.dumps({"cells": cells}))
+    (tmp_path / "run" / "notebooks").mkdir(parents=True)
+    failure = progress.Failure("../../secret", "x")
+    outcome = RunOutcome("a1", notebooks=["01_first"])
+    supervisor._say_how_it_ended(outcome, None, progress.Progress(failures=[failure]), tmp_path / "run")
+    assert (outcome.status, outcome.notebook, outcome.executed, outcome.last_lines) == ("failed", None, None, [])
 
 
 def test_a_draft_is_kept_and_half_a_file_is_not(tmp_path):
@@ -289,21 +315,41 @@ def test_a_draft_is_kept_and_half_a_file_is_not(tmp_path):
     cells = [{"cell_type": "code", "source": "1", "metadata": {"papermill": {"status": "running"}}, "outputs": []}]
     (folder / ".01_first.123.ipynb").write_text(json.dumps({"cells": cells}))
     (folder / ".02_second.123.ipynb").write_text('{"cells": [')
-    attempt._keep_drafts(tmp_path)
+    supervisor._keep_drafts(tmp_path)
     assert os.listdir(folder) == ["01_first.ipynb"]
-    row = {"notebook": "01_first", "reason": "", "executed": None, "cell": None, "last_lines": []}
-    attempt._say_where(row, tmp_path)
-    assert (row["cell"], row["executed"]) == ("In [1]", "notebooks/01_first.ipynb")
-    cells[0]["metadata"]["papermill"]["status"] = "completed"  # as papermill leaves it when the kernel dies
-    (folder / "01_first.ipynb").write_text(json.dumps({"cells": cells}))
-    row |= {"reason": "notebook 01_first failed in cell In [1]: its kernel died", "cell": None}
-    attempt._say_where(row, tmp_path)
-    assert row["cell"] == "In [1]"
+    outcome = RunOutcome("a1", notebooks=["01_first"])
+    running = progress.Progress(running="01_first")
+    supervisor._say_how_it_ended(outcome, ("timeout", "not done"), running, tmp_path)
+    assert (outcome.status, outcome.reason, outcome.notebook) == ("timeout", "not done", "01_first")
+    assert (outcome.cell, outcome.executed) == (1, "notebooks/01_first.ipynb")
 
 
-def test_progress_that_cannot_be_read_is_none(tmp_path):
-    (tmp_path / runner.PROGRESS).write_text("[")
-    assert runner.read_progress(tmp_path) == {"seconds": {}, "running": None, "failures": []}
+def test_the_cell_where_it_ended_is_the_one_that_is_known_else_the_one_that_looks_wrong():
+    def cell(text, status="completed"):
+        output = {"output_type": "stream", "name": "stdout", "text": text}
+        metadata = {"papermill": {"status": status}}
+        return {"cell_type": "code", "source": "1", "metadata": metadata, "outputs": [output]}
+
+    cells = [cell("one"), cell("two", "failed")]
+    assert supervisor._where(cells, None) == (2, ["two"])
+    assert supervisor._where(cells, 1) == (1, ["one"])  # papermill calls it completed when the kernel dies
+    assert supervisor._where(cells, 7) == (7, [])
+
+
+@pytest.mark.parametrize("text", ["[", "{}", '{"seconds": {"01": "long"}}', '{"failures": [["01", "x"]]}'])
+def test_progress_that_cannot_be_read_is_none(tmp_path, text):
+    (tmp_path / progress.PROGRESS).write_text(text)
+    assert progress.read_progress(tmp_path) == progress.Progress()
+
+
+def test_a_runs_process_that_is_done_ends_well_while_its_watcher_waits(tmp_path):
+    """A thread waits for the end of its standard input, which must not disturb the end of the process itself."""
+    order = {"notebooks": [], "profile": "tiny", "parameters": {}, "limits": None, "keep_going": False}
+    (tmp_path / run_process.JOB).write_text(json.dumps(order))
+    command = [sys.executable, "-P", "-m", "labhelpers.batch.run_process", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.wait(120) == 0, process.stderr.read()
+        process.stdin.close()
 
 
 # with real workers
@@ -326,8 +372,8 @@ def test_faults_stay_local(plan, tmp_path):
     expected = ["finished", "kernel died", "timeout", "failed", "over limit", "disk full", "finished"]
     assert statuses(rows) == expected
     for row in rows[1:6]:
-        assert (row["notebook"], row["cell"]) == ("01_first", "In [3]")
-        assert (tmp_path / "out" / row["id"] / row["executed"]).is_file()
+        assert (row.notebook, row.cell) == ("01_first", 3)
+        assert (tmp_path / "out" / row.id / row.executed).is_file()
 
 
 @pytest.mark.slow
@@ -338,8 +384,8 @@ def test_a_disk_that_is_really_full_is_a_row(write_notebook, tmp_path):
         pytest.skip("needs to mount a small file system")
     try:
         path = write_notebook("01_first", "open(run_dir + '/large', 'wb').write(b'0' * 1_000_000)")
-        row = attempt.execute(job(disk / "run", path))
-        assert row["status"] == "disk full", row["reason"]
+        row = supervisor.execute(job(disk / "run", path))
+        assert row.status == "disk full", row.reason
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -379,7 +425,7 @@ def test_a_killed_worker_costs_no_run(plan, tmp_path):
     assert statuses(rows) == ["finished"] * 4
     lines = (tmp_path / "out" / "summary.csv").read_text().splitlines()
     assert len(lines) == 5 and len({line.split(",")[0] for line in lines}) == 5
-    assert all((tmp_path / "out" / row["id"] / "notebooks" / "01_first.ipynb").is_file() for row in rows)
+    assert all((tmp_path / "out" / row.id / "notebooks" / "01_first.ipynb").is_file() for row in rows)
 
 
 @pytest.mark.slow

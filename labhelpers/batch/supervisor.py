@@ -1,13 +1,12 @@
-"""One run on the machine that carries it out: start its process, watch it, and say in one row how it ended.
+"""One run on the machine that carries it out: start its process, watch it, end it, and say how it ended.
 
-Whatever goes wrong, :func:`execute` returns a row: ``status`` (see STATUSES), ``reason``, the notebook and cell where
-it ended and the last lines there, seconds, memory, the recorded results, and for submissions the checks' verdicts.
+Whatever goes wrong, `execute` returns a RunOutcome.
 """
 
 from __future__ import annotations
 
 import contextlib
-import html
+import dataclasses
 import io
 import json
 import os
@@ -20,17 +19,19 @@ import sys
 import tarfile
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import labhelpers
 from labhelpers.batch import warm
-from labhelpers.batch.runner import JOB, PROGRESS, SOURCES, end_children, read_progress
-from labhelpers.errors import storage_advice
-from labhelpers.files import write_atomically
+from labhelpers.batch.isolation import environment, isolated
+from labhelpers.batch.outcome import RunOutcome, Status
+from labhelpers.batch.pages import write_pages
+from labhelpers.batch.progress import PROGRESS, Progress, read_progress
+from labhelpers.batch.run_process import JOB, SOURCES, end_children
+from labhelpers.errors import disk_full, storage_advice
 
-STATUSES = ("finished", "failed", "kernel died", "timeout", "over limit", "disk full", "worker lost", "refused")
-LOG = "runner.log"
+LOG = "run.log"
 DISK_GB, FILES, PROCESSES = 2, 20_000, 200  # what one submission may use
 LAST_LINES = 12
 VERDICT = re.compile(r"^(check_\w+): (right\.|not yet\..*)$", re.MULTILINE)
@@ -41,52 +42,55 @@ _stopped: set[str] = set()
 
 @dataclass(frozen=True)
 class Job:
-    """A run as it travels to a worker. ``folder``: where it works and stays, None for a worker without that folder;
-    ``address``: where an fsspec storage takes it; neither: it comes back inside the row."""
+    """A run as it travels to a worker. `todo` is its outcome as long as there is none: who it is and what it runs.
 
-    id: str
+    `folder`: where it works and stays, None for a worker without that folder; `address`: where an fsspec storage takes
+    it; neither: it comes back inside its outcome. `version` is the batch's, of this package.
+    """
+
+    todo: RunOutcome
     batch: str
-    notebooks: list[str]
     files: dict[str, bytes]
     profile: str
-    parameters: dict
     version: str
     threads: int
     timeout_minutes: float | None = None
     memory_gb: float | None = None
-    student: str | None = None
     isolate: bool = False
     folder: str | None = None
     address: str | None = None
-    missing: list[str] = field(default_factory=list)
+
+    @property
+    def submitted(self) -> bool:
+        """Whether the notebooks are a student's."""
+        return self.todo.student is not None
 
 
-def execute(job: Job) -> dict:
-    """Carry out one run and return its row. Never raises for what the run does."""
+def execute(job: Job) -> RunOutcome:
+    """Carry out one run and return its outcome. Never raises for what the run does."""
     began = time.time()
-    row = {"id": job.id, "status": "failed", "reason": "", "notebook": None, "cell": None, "last_lines": []}
-    row |= {"worker": socket.gethostname(), "started": began, "parameters": job.parameters, "student": job.student}
-    row |= {"executed": None, "results": {}, "verdicts": {}, "notebook_seconds": {}, "missing": job.missing}
-    row |= {"version": labhelpers.__version__, "peak_memory_gb": None, "isolated": job.isolate}
-    if job.version != labhelpers.__version__:
-        reason = f"the worker has labhelpers {labhelpers.__version__}, the batch {job.version}"
-        return row | {"status": "refused", "reason": reason, "seconds": 0.0}
+    outcome = dataclasses.replace(job.todo, worker=socket.gethostname(), started=began, isolated=job.isolate)
+    outcome.version = labhelpers.__version__
+    if job.version != outcome.version:
+        reason = f"the worker has labhelpers {outcome.version}, the batch {job.version}"
+        return outcome.ended("refused", reason, seconds=0.0)
     temporary = None if job.folder else tempfile.mkdtemp(prefix="labs-run-")
     folder = Path(job.folder or temporary).resolve()
     try:
-        _carry_out(job, folder, row)
+        _carry_out(job, folder, outcome)
         if job.address:
             _upload(folder, job.address)
         elif temporary:
-            row["archive"] = _packed(folder)
-    except Exception as error:  # a full disk, a storage out of reach: one row, not the end of the batch
+            outcome.archive = _packed(folder)
+    except Exception as error:  # a full disk, a storage out of reach: one outcome, not the end of the batch
         advice = storage_advice(error)
-        row["status"] = "disk full" if advice and re.search("full|quota", advice) else "failed"
-        row["reason"] = f"{folder}: {advice}" if advice else f"{type(error).__name__}: {error}"
+        outcome.status = "disk full" if disk_full(error) else "failed"
+        outcome.reason = f"{folder}: {advice}" if advice else f"{type(error).__name__}: {error}"
     finally:
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
-    return row | {"seconds": time.time() - began}
+    outcome.seconds = time.time() - began
+    return outcome
 
 
 def stop(batch: str) -> None:
@@ -94,41 +98,32 @@ def stop(batch: str) -> None:
     _stopped.add(batch)
 
 
-def _carry_out(job: Job, folder: Path, row: dict) -> None:
-    if job.student is not None:
+def _carry_out(job: Job, folder: Path, outcome: RunOutcome) -> None:
+    """Run the job in `folder`, and fill in its outcome."""
+    if job.submitted:
         shutil.rmtree(folder, ignore_errors=True)  # what an earlier attempt left may be a trap
     _prepare(job, folder)
     with tempfile.TemporaryDirectory(prefix="labs-root-") as root:
-        ended, row["peak_memory_gb"] = _run(job, folder, Path(root).resolve())
-    if job.student is not None:
+        ended, outcome.peak_memory_gb = _run(job, folder, Path(root).resolve())
+    if job.submitted:
         _only_plain_files(folder)
     _keep_drafts(folder)
-    if job.student is not None:
-        _only_asked_for(folder / "notebooks", job.notebooks)
+    if job.submitted:
+        _only_asked_for(folder / "notebooks", outcome.notebooks)
     progress = read_progress(folder)
-    row["notebook_seconds"] = {name: took for name, took in progress["seconds"].items() if name in job.notebooks}
-    row["results"] = _results(folder) if job.student is None else {}  # a stranger's numbers are no results
-    failures = progress["failures"]
-    if (
-        ended is None
-        and not failures
-        and progress["running"] is None
-        and set(job.notebooks) <= progress["seconds"].keys()
-    ):
-        row["status"] = "finished"
+    _say_how_it_ended(outcome, ended, progress, folder)
+    outcome.notebook_seconds = {name: took for name, took in progress.seconds.items() if name in outcome.notebooks}
+    if job.submitted:  # a stranger's numbers are no results
+        outcome.verdicts = _verdicts(folder, outcome.notebooks)
     else:
-        row["status"], row["reason"] = ended or _kind(failures, progress, folder)
-        row["notebook"] = failures[0][0] if failures else progress["running"]
-        _say_where(row, folder)
-    if job.student is not None:
-        row["verdicts"] = _verdicts(folder, job.notebooks)
-    if job.missing:
-        row["status"] = "failed" if row["status"] == "finished" else row["status"]
-        row["reason"] = "; ".join(filter(None, [row["reason"], f"not handed in: {', '.join(job.missing)}"]))
-    write_pages(folder, sanitize=job.student is not None)
+        outcome.results = _results(folder)
+    if outcome.missing:
+        outcome.status = "failed" if outcome.status == "finished" else outcome.status
+        outcome.reason = "; ".join(filter(None, [outcome.reason, f"not handed in: {', '.join(outcome.missing)}"]))
+    write_pages(folder, sanitize=job.submitted)
     for leftover in (SOURCES, JOB, LOG, "cache"):
         _remove(folder / leftover)
-    if row["status"] == "finished":
+    if outcome.status == "finished":
         _remove(folder / PROGRESS)
 
 
@@ -137,25 +132,21 @@ def _prepare(job: Job, folder: Path) -> None:
     _remove(sources)
     sources.mkdir(parents=True)
     for name, content in job.files.items():
-        if job.student is not None and name.endswith(".ipynb"):
+        if job.submitted and name.endswith(".ipynb"):
             content = _go_on_after_errors(content)
         (sources / name).write_bytes(content)
     # The system counts threads, and on older ones all of the user's: far above PROCESSES, which is watched from here.
     limits = {"memory_gb": job.memory_gb or 4, "disk_gb": DISK_GB, "processes": 4096}
-    limits = limits if job.student is not None else None
-    order = {"notebooks": job.notebooks, "profile": job.profile, "parameters": job.parameters, "limits": limits}
-    (folder / JOB).write_text(json.dumps(order | {"keep_going": job.student is not None}), encoding="utf-8")
+    order = {"notebooks": job.todo.notebooks, "profile": job.profile, "parameters": job.todo.parameters}
+    order |= {"limits": limits if job.submitted else None, "keep_going": job.submitted}
+    (folder / JOB).write_text(json.dumps(order), encoding="utf-8")
 
 
-def _run(job: Job, folder: Path, root: Path) -> tuple[tuple[str, str] | None, float]:
+def _run(job: Job, folder: Path, root: Path) -> tuple[tuple[Status, str] | None, float]:
     """Run the process to its end: (status and reason if it was ended from here, memory at its peak in GB)."""
-    from labhelpers.batch.isolation import environment, isolated
-
     # -P: a submission's folder must not be able to replace a module of ours.
-    command = [sys.executable, "-P", "-m", "labhelpers.batch.runner", str(folder)]
-    variables = dict(os.environ)
-    if job.student is not None:
-        variables = environment()
+    command = [sys.executable, "-P", "-m", "labhelpers.batch.run_process", str(folder)]
+    variables = environment() if job.submitted else dict(os.environ)
     if job.isolate:
         command = isolated(command, folder, root)
     count = str(job.threads)
@@ -163,7 +154,7 @@ def _run(job: Job, folder: Path, root: Path) -> tuple[tuple[str, str] | None, fl
     with open(folder / LOG, "wb") as log:
         # Its standard input ends when this process does, however it does, and the run ends with it.
         process = None
-        if job.student is None and warm.available():
+        if not job.submitted and warm.available():
             with contextlib.suppress(OSError):
                 process = warm.start(folder, variables, log, job.threads)
         if process is None:
@@ -178,7 +169,7 @@ def _run(job: Job, folder: Path, root: Path) -> tuple[tuple[str, str] | None, fl
             process.stdin.close()
 
 
-def _watch(process: subprocess.Popen, job: Job, folder: Path) -> tuple[tuple[str, str] | None, float]:
+def _watch(process: subprocess.Popen, job: Job, folder: Path) -> tuple[tuple[Status, str] | None, float]:
     began, peak, next_disk = time.monotonic(), 0.0, 0.0
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -193,7 +184,7 @@ def _watch(process: subprocess.Popen, job: Job, folder: Path) -> tuple[tuple[str
             return ("timeout", f"not done after {job.timeout_minutes:g} minutes"), peak
         if job.memory_gb and memory > job.memory_gb:
             return ("over limit", f"it took {memory:.1f} GB of memory, more than {job.memory_gb:g}"), peak
-        if job.student is not None:
+        if job.submitted:
             if processes > PROCESSES:
                 return ("over limit", f"it started more than {PROCESSES} processes"), peak
             if took > next_disk:
@@ -204,7 +195,7 @@ def _watch(process: subprocess.Popen, job: Job, folder: Path) -> tuple[tuple[str
 
 
 def _use(pid: int) -> tuple[float, int]:
-    """Resident memory in GB and number of the processes that descend from ``pid``, itself included."""
+    """Resident memory in GB and number of the processes that descend from `pid`, itself included."""
     import psutil
 
     memory = processes = 0
@@ -256,46 +247,60 @@ def _only_asked_for(folder: Path, notebooks: list[str]) -> None:
 def _keep_drafts(folder: Path) -> None:
     """Put the notebook that was running when the process was ended where an executed one is looked for."""
     for draft in (folder / "notebooks").glob(".*.ipynb"):
-        name = re.fullmatch(r"\.(.+)\.\d+\.ipynb", draft.name)
-        if name and _cells(draft) is not None:
-            os.replace(draft, draft.with_name(f"{name.group(1)}.ipynb"))
+        name, _, number = draft.stem.removeprefix(".").rpartition(".")
+        if name and number.isdigit() and _cells(draft) is not None:
+            os.replace(draft, draft.with_name(f"{name}.ipynb"))
         else:
             draft.unlink()
 
 
-def _kind(failures: list, progress: dict, folder: Path) -> tuple[str, str]:
-    """Status and reason of a run that ended by itself without being done."""
-    if not failures:
-        if not (folder / LOG).is_file():
-            return "failed", "its process ended early"
-        lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return "failed", f"its process ended early: {lines[-1] if lines else 'it was killed'}"
-    reason = " ".join(str(failures[0][1]).split())
-    reason = re.sub(r"; (executed up to there: .*|nothing of it was saved)$", "", reason)[:1000]
-    if re.search(r"disk is full|quota is used up|No space left|Disk quota exceeded", reason):
-        return "disk full", reason
-    return "kernel died" if "its kernel died" in reason else "failed", reason
+def _say_how_it_ended(outcome: RunOutcome, ended: tuple[Status, str] | None, progress: Progress, folder: Path) -> None:
+    """Fill in status and reason, and where it ended: the notebook, its cell, and the last lines shown there.
 
-
-def _say_where(row: dict, folder: Path) -> None:
-    """The cell in which a notebook ended, and the last lines that it showed."""
-    path = folder / "notebooks" / f"{row['notebook']}.ipynb"
-    cells = _cells(path)
-    if cells is None:
+    `ended`: status and reason of a run that was ended from here.
+    """
+    failure = progress.failures[0] if progress.failures else None
+    if failure:
+        outcome.notebook = failure.notebook
+        outcome.status = failure.kind if failure.kind in ("kernel died", "disk full") else "failed"
+        outcome.reason = " ".join(failure.reason.split())[:1000]
+    elif ended is None and progress.running is None and set(outcome.notebooks) <= progress.seconds.keys():
+        outcome.status = "finished"
         return
-    row["executed"] = f"notebooks/{path.name}"
-    code = [cell for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
-    said = re.search(r"failed in cell In \[(\d+)\]", row["reason"])
-    for number, cell in enumerate(code, 1):
-        number = cell.get("execution_count") or number
-        outputs = cell.get("outputs", [])
+    else:
+        outcome.notebook = progress.running
+        outcome.status, outcome.reason = "failed", f"its process ended early: {_last_words(folder)}"
+    if ended:
+        outcome.status, outcome.reason = ended
+    if outcome.notebook not in outcome.notebooks:  # a submission can write anything there, also a path to elsewhere
+        outcome.notebook = None
+        return
+    executed = folder / "notebooks" / f"{outcome.notebook}.ipynb"
+    if (cells := _cells(executed)) is not None:
+        outcome.executed = f"notebooks/{executed.name}"
+        outcome.cell, outcome.last_lines = _where(cells, failure.cell if failure else None)
+
+
+def _last_words(folder: Path) -> str:
+    """The last line that a run's process has logged."""
+    with contextlib.suppress(OSError):
+        lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it was killed"
+    return "it left no log"
+
+
+def _where(cells: list, cell: int | None) -> tuple[int | None, list[str]]:
+    """The number of the cell in which a notebook ended, and the last lines that it showed; `cell` where it is known."""
+    code = [one for one in cells if one["cell_type"] == "code" and "".join(one["source"]).strip()]
+    for number, one in enumerate(code, 1):
+        number = one.get("execution_count") or number
+        outputs = one.get("outputs", [])
         wrong = any(output["output_type"] == "error" for output in outputs)
-        wrong = wrong or cell["metadata"].get("papermill", {}).get("status") in ("failed", "running")
-        if number == int(said.group(1)) if said else wrong:
-            text = "\n".join(_text(output) for output in outputs)
-            row["cell"] = f"In [{number}]"
-            row["last_lines"] = [line[:300] for line in text.splitlines() if line.strip()][-LAST_LINES:]
-            return
+        wrong = wrong or one["metadata"].get("papermill", {}).get("status") in ("failed", "running")
+        if number == cell if cell is not None else wrong:
+            lines = "\n".join(_text(output) for output in outputs).splitlines()
+            return number, [line[:300] for line in lines if line.strip()][-LAST_LINES:]
+    return cell, []
 
 
 def _text(output: dict) -> str:
@@ -309,7 +314,7 @@ def _text(output: dict) -> str:
 
 
 def _verdicts(folder: Path, notebooks: list[str]) -> dict[str, dict[str, str]]:
-    """What the checks have printed, ``{notebook: {check: "right." or "not yet. …"}}``, the last of each."""
+    """What the checks have printed, `{notebook: {check: "right." or "not yet. …"}}`, the last of each."""
     return {
         name: dict(VERDICT.findall("\n".join(_text(o) for cell in cells for o in cell.get("outputs", [])))[-200:])
         for name in notebooks
@@ -323,21 +328,6 @@ def _results(folder: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return {k: v for k, v in results.items() if isinstance(v, dict)} if isinstance(results, dict) else {}
-
-
-def write_pages(folder: Path, sanitize: bool, again: bool = True) -> None:
-    """An HTML page beside every executed notebook of a run; ``again=False``: only where there is none."""
-    for notebook in sorted((folder / "notebooks").glob("*.ipynb")):
-        page = notebook.with_suffix(".html")
-        if page.exists() and not again:
-            continue
-        from labhelpers.batch.pages import notebook_page
-
-        try:
-            text = notebook_page(notebook, sanitize)
-        except Exception as error:  # a file that is called a notebook may hold anything
-            text = f"<!doctype html><title>{html.escape(notebook.stem)}</title><p>Not shown: {type(error).__name__}</p>"
-        write_atomically(page, text)
 
 
 def _go_on_after_errors(content: bytes) -> bytes:

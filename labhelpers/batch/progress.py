@@ -1,0 +1,59 @@
+"""How far a run has come: `progress.json` in its folder, which its process writes and its supervisor reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from labhelpers.errors import NotebookError, NotebookProblem, disk_full, storage_advice
+from labhelpers.files import write_atomically
+
+PROGRESS = "progress.json"
+
+
+@dataclasses.dataclass
+class Failure:
+    """What kept a notebook from its end: the facts of a NotebookError."""
+
+    notebook: str
+    reason: str
+    kind: NotebookProblem = "raised"
+    cell: int | None = None
+
+    @classmethod
+    def of(cls, notebook: str, error: Exception) -> Failure:
+        """The facts of an error that was met when `notebook` was to run."""
+        if isinstance(error, NotebookError):
+            return cls(notebook, error.reason, error.kind, error.cell)
+        reason = storage_advice(error) or str(error)
+        return cls(notebook, reason, "disk full" if disk_full(error) else "raised")
+
+
+@dataclasses.dataclass
+class Progress:
+    """The seconds of each notebook that ended well, the notebook that is running, and what failed."""
+
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    running: str | None = None
+    failures: list[Failure] = dataclasses.field(default_factory=list)
+
+    def keep(self, folder: Path) -> None:
+        """Write it into a run's folder."""
+        write_atomically(folder / PROGRESS, json.dumps(dataclasses.asdict(self)))
+
+
+_READER = TypeAdapter(Progress)
+
+
+def read_progress(folder: Path) -> Progress:
+    """What an earlier attempt has reached in a run's folder; nothing where there is no file that can be read.
+
+    A submission can write the file itself, so it is believed in its form only.
+    """
+    try:
+        return _READER.validate_json((folder / PROGRESS).read_bytes())
+    except (OSError, ValueError):
+        return Progress()
