@@ -204,13 +204,14 @@ def _greedy_texts(accelerator, policy, tokenizer, queries: list[str], settings: 
     """Greedy summaries of all queries, in order; every process writes its share of them."""
     from accelerate.utils import gather_object
 
-    from labhelpers.ppo import generate_texts
+    from labhelpers.policy.rollout import generate_texts
+    from labhelpers.policy.sampling import GREEDY
     from labhelpers.ppo.processes import Processes
 
     own = Processes(accelerator).share(len(queries))
     texts = generate_texts(
         policy, tokenizer, list(queries)[own.start : own.stop], settings.max_new_tokens, settings.eval_batch_size,
-        do_sample=False,
+        sampling=GREEDY,
     )  # fmt: skip
     return gather_object(texts) if accelerator.num_processes > 1 else texts
 

@@ -1,9 +1,10 @@
-"""Rollouts: the policy writes one response to every query, and we keep what PPO needs to know about each token."""
+"""Rollouts: the policy writes one response to every query; what PPO needs to know about each token is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import ClassVar, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,17 +15,17 @@ from labhelpers.errors import TrainingError
 from labhelpers.policy.decoding import start
 from labhelpers.policy.logprobs import token_logprobs
 from labhelpers.policy.model import Policy
-from labhelpers.policy.sampling import filter_logits, sample_tokens, uniforms
+from labhelpers.policy.sampling import POLICY_ITSELF, Sampling, sample_tokens, uniforms
 
 
-@dataclass
+@dataclass(frozen=True)
 class Rollout:
-    """B queries of at most Q tokens and their responses of at most T tokens.
+    """B queries of at most Q tokens and their responses of at most T tokens; the shapes stand beside the fields.
 
     `mask` is 1 on response tokens up to and including end-of-sequence. `logprobs` are those of the *policy itself*
     (temperature 1, all tokens), whatever was sampled from: they are what the PPO ratio and the KL are about.
-    `behaviour_logprobs` are those of the distribution that was sampled from when `temperature`, `top_k`, `top_p` or
-    `min_length` made it another one, else None. `finished` says which responses ended with end-of-sequence.
+    `behaviour_logprobs` are those of the distribution that was sampled from where `Sampling` made it another one, else
+    None. `finished` says which responses ended with end-of-sequence.
     """
 
     queries: Int[Tensor, "B Q"]
@@ -37,7 +38,11 @@ class Rollout:
     texts: list[str]
     query_texts: list[str]
     behaviour_logprobs: Float[Tensor, "B T"] | None = None
-    encoded: Float[Tensor, "B Q d"] | None = None  # the policy's encoder states of the queries; None: decoder-only
+    encoded: Float[Tensor, "B Q d"] | None = None  # the policy's encoder states of the queries, where they were kept
+
+    # Which fields have a column per query token, and which one per response token.
+    QUERY_FIELDS: ClassVar[tuple[str, ...]] = ("queries", "query_mask", "encoded")
+    RESPONSE_FIELDS: ClassVar[tuple[str, ...]] = ("responses", "mask", "logprobs", "values", "behaviour_logprobs")
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -56,11 +61,10 @@ class Rollout:
         """Raises TrainingError, naming the field or the row, for tensors whose shapes do not fit together, and for a
         query or a response without any token."""
         B, T = self.responses.shape
-        for name, shape in {
-            "queries": (B, self.queries.shape[-1]), "query_mask": tuple(self.queries.shape), "mask": (B, T),
-            "logprobs": (B, T), "values": (B, T), "behaviour_logprobs": (B, T), "finished": (B,),
-            "texts": (B,), "query_texts": (B,),
-        }.items():  # fmt: skip
+        expected = {"query_mask": tuple(self.queries.shape), "queries": (B, self.queries.shape[-1])}
+        expected |= {name: (B, T) for name in self.RESPONSE_FIELDS}
+        expected |= {name: (B,) for name in ("finished", "texts", "query_texts")}
+        for name, shape in expected.items():
             value = getattr(self, name)
             found = shape if value is None else (len(value),) if isinstance(value, list) else tuple(value.shape)
             if found != shape:
@@ -74,25 +78,21 @@ class Rollout:
             if empty := (mask.sum(-1) == 0).nonzero().flatten().tolist():
                 raise TrainingError(f"{name} {empty[0]} of the rollout has no token at all: it cannot be rewarded.")
 
-    def rows(self, index: Int[Tensor, " b"]) -> Rollout:
-        """The rollout of some rows, with padding columns that they do not need cut off."""
+    def rows(self, index: Int[Tensor, " b"]) -> Self:
+        """Some of the rows, with padding columns that they do not need cut off."""
+        width = max(int(self.mask[index].sum(-1).max()), 1)
+        used = self.query_mask[index].any(0).nonzero()
+        columns = dict.fromkeys(self.QUERY_FIELDS, slice(int(used.min()), int(used.max()) + 1))
+        columns |= dict.fromkeys(self.RESPONSE_FIELDS, slice(0, width))
         picked = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            picked[f.name] = [value[i] for i in index.tolist()] if isinstance(value, list) else value
-            if isinstance(value, Tensor):
-                picked[f.name] = value[index]
-        part = Rollout(**picked)
-        width = max(int(part.mask.sum(-1).max()), 1)
-        for name in ("responses", "mask", "logprobs", "values", "behaviour_logprobs"):
-            if getattr(part, name) is not None:
-                setattr(part, name, getattr(part, name)[:, :width])
-        used = part.query_mask.any(0).nonzero()
-        first, last = int(used.min()), int(used.max()) + 1
-        for name in ("queries", "query_mask", "encoded"):
-            if getattr(part, name) is not None:
-                setattr(part, name, getattr(part, name)[:, first:last])
-        return part
+        for name in (f.name for f in fields(self)):
+            value = getattr(self, name)
+            if isinstance(value, list):
+                value = [value[i] for i in index.tolist()]
+            elif isinstance(value, Tensor):
+                value = value[index][:, columns[name]] if name in columns else value[index]
+            picked[name] = value
+        return type(self)(**picked)
 
 
 def pad_queries(
@@ -138,22 +138,17 @@ def generate(
     queries: Sequence[str] | Sequence[Tensor],
     max_new_tokens: int | Sequence[int] = 64,
     *,
+    sampling: Sampling = POLICY_ITSELF,
     seed: int = 0,
     step: int = 0,
     rows: Sequence[int] | None = None,
-    do_sample: bool = True,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_length: int = 0,
     use_value_head: bool = True,
 ) -> Rollout:
     """Writes responses to a batch of queries with a key-value cache: one new token for all rows at a time.
 
     `max_new_tokens` is one number or one per row. Token t of row i is drawn with the number `uniforms(seed, step,
-    rows[i], t)` (`rows`: 0, 1, … unless given): the same whatever else is in the batch. `do_sample=False` takes the
-    likeliest token. `min_length` forbids end-of-sequence before that many new tokens. Log-probabilities and values come
-    from the same passes. A finished row costs nothing more: rows are dropped from the batch as they end.
+    rows[i], t)` (`rows`: 0, 1, … unless given): the same whatever else is in the batch. Log-probabilities and values
+    come from the same passes. A finished row costs nothing more: rows are dropped from the batch as they end.
 
     Raises TrainingError for unusable queries or limits.
     """
@@ -167,7 +162,6 @@ def generate(
     allowed = max_query_tokens(policy, width)
     if allowed is not None and ids.shape[1] > allowed:
         raise TrainingError(f"a query has {ids.shape[1]} tokens; with {width} new ones the model takes {allowed}.")
-    filtered = temperature != 1.0 or top_k > 0 or top_p < 1.0 or min_length > 0
     eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     row_ids = torch.arange(n) if rows is None else torch.as_tensor(rows)
     numbers = uniforms(seed, step, row_ids, torch.arange(width)).to(policy.device)
@@ -184,16 +178,12 @@ def generate(
     hidden, state = start(policy, ids, query_mask, room=width, encoded=encoded)
     for t in range(width):
         logits = state.logits(hidden)
-        sampled_from = logits
-        if t < min_length:
-            sampled_from = logits.index_fill(-1, torch.tensor([eos], device=logits.device), float("-inf"))
-        if filtered:
-            sampled_from = filter_logits(sampled_from, temperature, top_k, top_p)
-        token = sample_tokens(sampled_from, numbers[active, t]) if do_sample else sampled_from.argmax(-1)
+        sampled_from = sampling.filtered(logits, t, eos) if sampling.is_filtered else logits
+        token = sample_tokens(sampled_from, numbers[active, t]) if sampling.do_sample else sampled_from.argmax(-1)
         responses[active, t] = token
         mask[active, t] = 1
         logprobs[active, t] = token_logprobs(logits, token)
-        if filtered:
+        if sampling.is_filtered:
             behaviour[active, t] = token_logprobs(sampled_from, token)
         if use_value_head:
             values[active, t] = policy.values(hidden).to(score_dtype)
@@ -212,10 +202,18 @@ def generate(
     )
     query_texts = [q if isinstance(q, str) else tokenizer.decode(q, skip_special_tokens=True) for q in queries]
     return Rollout(
-        ids, query_mask, responses[:, :used], mask[:, :used], logprobs[:, :used], values[:, :used], finished,
-        [t.strip() for t in texts], query_texts, behaviour[:, :used] if filtered else None,
-        encoded,
-    )  # fmt: skip
+        queries=ids,
+        query_mask=query_mask,
+        responses=responses[:, :used],
+        mask=mask[:, :used],
+        logprobs=logprobs[:, :used],
+        values=values[:, :used],
+        finished=finished,
+        texts=[t.strip() for t in texts],
+        query_texts=query_texts,
+        behaviour_logprobs=behaviour[:, :used] if sampling.is_filtered else None,
+        encoded=encoded,
+    )
 
 
 def generate_batches(
@@ -224,7 +222,10 @@ def generate_batches(
     queries: Sequence[str],
     max_new_tokens: int,
     batch_size: int = 64,
-    **sampling: object,
+    *,
+    sampling: Sampling = POLICY_ITSELF,
+    seed: int = 0,
+    step: int = 0,
 ) -> Iterator[tuple[list[int], Rollout]]:
     """Responses to any number of queries, without values: (places in `queries`, their rollout), one batch at a time.
 
@@ -235,7 +236,11 @@ def generate_batches(
     for first in range(0, len(order), batch_size):
         places = order[first : first + batch_size]
         part = [queries[i] for i in places]
-        yield places, generate(policy, tokenizer, part, max_new_tokens, rows=places, use_value_head=False, **sampling)
+        rollout = generate(
+            policy, tokenizer, part, max_new_tokens,
+            sampling=sampling, seed=seed, step=step, rows=places, use_value_head=False,
+        )  # fmt: skip
+        yield places, rollout
 
 
 def generate_texts(
@@ -244,11 +249,16 @@ def generate_texts(
     queries: Sequence[str],
     max_new_tokens: int,
     batch_size: int = 64,
-    **sampling: object,
+    *,
+    sampling: Sampling = POLICY_ITSELF,
+    seed: int = 0,
+    step: int = 0,
 ) -> list[str]:
     """The responses' texts for any number of queries, in their order; see `generate_batches`."""
     texts = [""] * len(queries)
-    for places, rollout in generate_batches(policy, tokenizer, queries, max_new_tokens, batch_size, **sampling):
+    for places, rollout in generate_batches(
+        policy, tokenizer, queries, max_new_tokens, batch_size, sampling=sampling, seed=seed, step=step
+    ):
         for i, text in zip(places, rollout.texts, strict=True):
             texts[i] = text
     return texts

@@ -10,8 +10,15 @@ mixing function is SplitMix64's finaliser (Steele et al. 2014).
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
+
+from labhelpers.errors import TrainingError
+from labhelpers.validation import STRICT, CountOrZero, Positive, checked
 
 # SplitMix64's constants as signed 64-bit integers, the only kind torch multiplies with wrap-around.
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
@@ -29,6 +36,38 @@ def _mix(x: Tensor) -> Tensor:
     x = (x ^ _shift(x, 30)) * _MIX_1
     x = (x ^ _shift(x, 27)) * _MIX_2
     return x ^ _shift(x, 31)
+
+
+@checked(TrainingError)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Sampling:
+    """How a token is chosen from the policy's distribution; the default takes that distribution as it is.
+
+    `temperature`, `top_k` and `top_p` as in `filter_logits`. `min_length` forbids end-of-sequence before that many
+    tokens. `do_sample=False` takes the likeliest token of what these leave. Raises TrainingError, naming the option,
+    for a value out of range.
+    """
+
+    do_sample: bool = True
+    temperature: Positive = 1.0
+    top_k: CountOrZero = 0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    min_length: CountOrZero = 0
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether tokens are chosen from another distribution than the policy's own."""
+        return self.temperature != 1.0 or self.top_k > 0 or self.top_p < 1.0 or self.min_length > 0
+
+    def filtered(self, logits: Tensor, position: int, eos: int) -> Tensor:
+        """The logits that the response's token number `position` (from 0) is chosen by: `[B, V]` -> `[B, V]`."""
+        if position < self.min_length:
+            logits = logits.index_fill(-1, torch.tensor([eos], device=logits.device), float("-inf"))
+        return filter_logits(logits, self.temperature, self.top_k, self.top_p)
+
+
+POLICY_ITSELF = Sampling()
+GREEDY = Sampling(do_sample=False)
 
 
 def uniforms(seed: int, step: int, rows: Tensor, positions: Tensor) -> Tensor:

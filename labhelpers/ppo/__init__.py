@@ -1,11 +1,13 @@
 """Proximal policy optimization for language models of both families, encoder-decoder and decoder-only.
 
-Read in this order: `loss` (the arithmetic, each formula with its source), `rollout` (the policy writes), `config` and
-`trainer` (the loop), `statistics` (what it reports), `state` (stopping and going on), `processes` (several of them).
+Read in this order: `loss` (the arithmetic, each formula with its source), `labhelpers.policy.rollout` (the policy
+writes), `experience` (what travels through a step), `config` and `trainer` (the loop), `batches` (its queries),
+`statistics` (what it reports), `checkpoint` (stopping and going on), `processes` (several of them).
 """
 
 from labhelpers.policy.rollout import Rollout, generate, generate_texts
 from labhelpers.ppo.config import PPOConfig
+from labhelpers.ppo.experience import Experience
 from labhelpers.ppo.loss import (
     AdaptiveKLController,
     FixedKLController,
@@ -15,12 +17,14 @@ from labhelpers.ppo.loss import (
     masked_var,
     ppo_losses,
     token_rewards,
+    update_diagnostics,
     whiten,
 )
 from labhelpers.ppo.trainer import PPOTrainer
 
 __all__ = [
     "AdaptiveKLController",
+    "Experience",
     "FixedKLController",
     "PPOConfig",
     "PPOLosses",
@@ -33,5 +37,6 @@ __all__ = [
     "masked_var",
     "ppo_losses",
     "token_rewards",
+    "update_diagnostics",
     "whiten",
 ]

@@ -11,7 +11,7 @@ classic release, except that whitened rewards are masked again (there, padding l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -121,14 +121,13 @@ def gae(
     return whiten(advantages, mask), returns
 
 
-@dataclass
+@dataclass(frozen=True)
 class PPOLosses:
-    """`policy` and `value` (before `vf_coef`), their weighted sum `total` (scalars), and `stats`, the diagnostics."""
+    """`policy` and `value` (before `vf_coef`) and their weighted sum `total`, which is what is minimised: scalars."""
 
     policy: Float[Tensor, ""]
     value: Float[Tensor, ""]
     total: Float[Tensor, ""]
-    stats: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
 
 
 def ppo_losses(
@@ -150,48 +149,72 @@ def ppo_losses(
     L_value  = 1/2 mean max((V - R)², (clip(V, V_old ± eps) - R)²)
 
     When B rows are one micro-batch of a larger mini-batch, `n_tokens` is the number of tokens of the whole: the losses
-    of the parts then add up to the loss of the whole. Diagnostics are those of the tensors given.
+    of the parts then add up to the loss of the whole. Raises TrainingError for shapes that do not fit.
     """
     check_shapes(
         new_logprobs=new_logprobs, old_logprobs=old_logprobs, new_values=new_values, old_values=old_values,
         advantages=advantages, returns=returns, mask=mask,
     )  # fmt: skip
-    keep = mask.bool()
     share = 1.0 if n_tokens is None else mask.sum() / n_tokens
-    # 0 outside the mask *before* exp: an inf there would turn into NaN in the gradient even when multiplied by 0.
-    log_ratio = torch.where(keep, new_logprobs - old_logprobs, 0)
+    unclipped, clipped = _surrogates(new_logprobs, old_logprobs, advantages, mask, cliprange)
+    policy = masked_mean(torch.maximum(unclipped, clipped), mask) * share
+    error, error_clipped = _value_errors(new_values, old_values, returns, cliprange_value)
+    value = 0.5 * masked_mean(torch.maximum(error, error_clipped), mask) * share
+    return PPOLosses(policy, value, policy + vf_coef * value)
+
+
+@torch.no_grad()
+def update_diagnostics(
+    new_logprobs: Float[Tensor, "B T"],
+    old_logprobs: Float[Tensor, "B T"],
+    new_values: Float[Tensor, "B T"],
+    old_values: Float[Tensor, "B T"],
+    advantages: Float[Tensor, "B T"],
+    returns: Float[Tensor, "B T"],
+    mask: Int[Tensor, "B T"],
+    cliprange: float = 0.2,
+    cliprange_value: float = 0.2,
+) -> dict[str, Float[Tensor, ""]]:
+    """How an update goes, from what `ppo_losses` is given: scalars, all but the largest ratio averages over the mask.
+
+    `policy/approxkl` is half the mean squared log-ratio, `policy/policykl` the mean of old - new; a `clipfrac` is the
+    share of tokens where the clipped term is the larger one and the gradient stops.
+    """
+    log_ratio = _log_ratio(new_logprobs, old_logprobs, mask)
     ratio = log_ratio.exp()
-    unclipped = -advantages * ratio
-    clipped = -advantages * ratio.clamp(1.0 - cliprange, 1.0 + cliprange)
-    policy = masked_mean(torch.maximum(unclipped, clipped), mask)
+    unclipped, clipped = _surrogates(new_logprobs, old_logprobs, advantages, mask, cliprange)
+    error, error_clipped = _value_errors(new_values, old_values, returns, cliprange_value)
+    return {
+        "policy/approxkl": 0.5 * masked_mean(log_ratio.square(), mask),
+        "policy/policykl": masked_mean(-log_ratio, mask),
+        "policy/clipfrac": masked_mean((clipped > unclipped).to(ratio), mask),
+        "policy/ratio": masked_mean(ratio, mask),
+        "policy/ratio_max": torch.where(mask.bool(), ratio, 0).amax(),
+        "val/vpred": masked_mean(new_values, mask),
+        "val/error": masked_mean(error, mask),
+        "val/clipfrac": masked_mean((error_clipped > error).to(ratio), mask),
+    }
 
+
+def _log_ratio(new_logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tensor:
+    """0 outside the mask *before* exp: an inf there would turn into NaN in the gradient even when multiplied by 0."""
+    return torch.where(mask.bool(), new_logprobs - old_logprobs, 0)
+
+
+def _surrogates(
+    new_logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor, mask: Tensor, cliprange: float
+) -> tuple[Tensor, Tensor]:
+    """(-A rho, -A clip(rho)) of every token; the loss is the larger one."""
+    ratio = _log_ratio(new_logprobs, old_logprobs, mask).exp()
+    return -advantages * ratio, -advantages * ratio.clamp(1.0 - cliprange, 1.0 + cliprange)
+
+
+def _value_errors(
+    new_values: Tensor, old_values: Tensor, returns: Tensor, cliprange_value: float
+) -> tuple[Tensor, Tensor]:
+    """The squared error of every token's value, and of the value held within ± `cliprange_value` of the old one."""
     near = torch.minimum(torch.maximum(new_values, old_values - cliprange_value), old_values + cliprange_value)
-    error, error_clipped = (new_values - returns).square(), (near - returns).square()
-    value = 0.5 * masked_mean(torch.maximum(error, error_clipped), mask)
-
-    policy, value = policy * share, value * share
-    with torch.no_grad():
-        returns_var = masked_var(returns, mask)
-        stats = {
-            "loss/policy": policy.detach(),
-            "loss/value": value.detach(),
-            "loss/total": (policy + vf_coef * value).detach(),
-            "policy/approxkl": 0.5 * masked_mean(log_ratio.square(), mask),
-            "policy/policykl": masked_mean(-log_ratio, mask),
-            "policy/clipfrac": masked_mean((clipped > unclipped).to(ratio), mask),
-            "policy/ratio_max": torch.where(keep, ratio, 0).amax(),
-            "policy/advantages_mean": masked_mean(advantages, mask),
-            "returns/mean": masked_mean(returns, mask),
-            "returns/var": returns_var,
-            "val/vpred": masked_mean(new_values, mask),
-            "val/error": masked_mean(error, mask),
-            "val/clipfrac": masked_mean((error_clipped > error).to(ratio), mask),
-            "val/mean": masked_mean(old_values, mask),
-            "val/var": masked_var(old_values, mask),
-            # 1 = the values explain the returns, 0 = no better than their mean, negative = worse.
-            "val/var_explained": 1 - masked_var(returns - new_values, mask) / returns_var.clamp(min=1e-12),
-        }
-    return PPOLosses(policy, value, policy + vf_coef * value, stats)
+    return (new_values - returns).square(), (near - returns).square()
 
 
 class AdaptiveKLController:
@@ -204,6 +227,7 @@ class AdaptiveKLController:
         self.value, self.target, self.horizon = init_kl_coef, target, horizon
 
     def update(self, kl: float, n_steps: int) -> None:
+        """Takes the KL of `n_steps` responses (nats per response) into account."""
         error = min(max(kl / self.target - 1, -0.2), 0.2)
         self.value *= 1 + error * n_steps / self.horizon
 

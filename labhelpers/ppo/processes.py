@@ -26,15 +26,22 @@ class Processes:
         """The rows of a batch of n that belong to this process: contiguous, in rank order."""
         return range(self.rank * n // self.count, (self.rank + 1) * n // self.count)
 
-    def gather(self, x: Tensor) -> Tensor:
-        """Stacks every process's `[b, …]` in rank order, padding the second dimension with 0 where they differ."""
+    def gather(self, x: Tensor, padding_side: str = "right") -> Tensor:
+        """Stacks every process's `[b, …]` in rank order. Where their second dimensions differ, the shorter ones are
+        padded with 0 on the side given."""
         if self.count == 1:
             return x
         parts = [part.to(x.device) for part in gather_object([x.detach().cpu()])]
         if x.dim() > 1:
             width = max(part.shape[1] for part in parts)
-            parts = [nn.functional.pad(part, (0, width - part.shape[1])) for part in parts]
+            missing = [width - part.shape[1] for part in parts]
+            margins = [(0, n) if padding_side == "right" else (n, 0) for n in missing]
+            parts = [nn.functional.pad(part, margin) for part, margin in zip(parts, margins, strict=True)]
         return torch.cat(parts)
+
+    def gather_list(self, values: list) -> list:
+        """Every process's values in one list, in rank order."""
+        return values if self.count == 1 else gather_object(values)
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Adds up the gradients of all processes: losses are normalised by the whole mini-batch's tokens already."""

@@ -3,44 +3,37 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
+from labhelpers.ppo.experience import Experience
 from labhelpers.ppo.loss import masked_mean, masked_var
 
 
-def rollout_statistics(
-    mask: Int[Tensor, "B T"],
-    old: Float[Tensor, "B T"],
-    ref: Float[Tensor, "B T"],
-    values: Float[Tensor, "B T"],
-    returns: Float[Tensor, "B T"],
-    advantages: Float[Tensor, "B T"],
-    kl: Float[Tensor, "B T"],
-    finished: Bool[Tensor, " B"],
-) -> dict[str, float]:
-    """The rollout's statistics, over the whole batch.
+def rollout_statistics(experience: Experience) -> dict[str, float]:
+    """The statistics of a whole batch, once its advantages are known.
 
     `objective/kl`: mean over responses of the summed token KL, the penalty's own kind; `objective/kl_k3`: the same
     divergence by the estimator exp(-d) - 1 + d, never negative and less noisy (Schulman 2020, "Approximating KL
     divergence"); `objective/entropy`: minus the summed log-probability, an unbiased estimate of the entropy.
+    `ppo/val/var_explained`: 1 = the values explain the returns, 0 = no better than their mean, negative = worse.
     """
+    mask, values, returns, old = experience.mask, experience.values, experience.returns, experience.logprobs
     keep = mask.bool()
-    log_ratio = torch.where(keep, old - ref, 0)
+    log_ratio = torch.where(keep, old - experience.ref_logprobs, 0)
     k3 = torch.where(keep, (-log_ratio).exp() - 1 + log_ratio, 0)
-    lengths = mask.sum(-1).to(old)
     returns_var = masked_var(returns, mask)
     stats = {
-        "objective/kl": kl.sum(-1).mean(),
+        "objective/kl": experience.token_kl.sum(-1).mean(),
         "objective/kl_k3": k3.sum(-1).mean(),
         "objective/entropy": -torch.where(keep, old, 0).sum(-1).mean(),
+        "ppo/mean_scores": experience.scores.mean(),
+        "ppo/std_scores": experience.scores.std(correction=0),
         "ppo/returns/mean": masked_mean(returns, mask),
         "ppo/returns/var": returns_var,
-        "ppo/policy/advantages_mean": masked_mean(advantages, mask),
+        "ppo/policy/advantages_mean": masked_mean(experience.advantages, mask),
         "ppo/val/mean": masked_mean(values, mask),
         "ppo/val/var": masked_var(values, mask),
         "ppo/val/var_explained": 1 - masked_var(returns - values, mask) / returns_var.clamp(min=1e-12),
-        "tokens/responses_len_mean": lengths.mean(),
-        "tokens/unfinished_share": 1 - finished.to(old).mean(),
+        "tokens/responses_len_mean": experience.lengths.to(old).mean(),
+        "tokens/unfinished_share": 1 - experience.finished.to(old).mean(),
     }
     return {name: float(value) for name, value in stats.items()}

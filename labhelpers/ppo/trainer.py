@@ -8,10 +8,12 @@ for batch in itertools.islice(trainer.dataloader, ppo_steps):
 
 from __future__ import annotations
 
+import copy
 import logging
+import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +28,42 @@ from labhelpers.errors import TrainingError
 from labhelpers.policy.fast.passes import passes
 from labhelpers.policy.model import Policy
 from labhelpers.policy.rollout import Rollout, generate
-from labhelpers.policy.sampling import permutation
-from labhelpers.ppo import checkpoint as state
+from labhelpers.policy.sampling import POLICY_ITSELF, Sampling, permutation
+from labhelpers.ppo import checkpoint
 from labhelpers.ppo.batches import Batches
 from labhelpers.ppo.config import PPOConfig
-from labhelpers.ppo.loss import AdaptiveKLController, FixedKLController, gae, masked_mean, ppo_losses, token_rewards
+from labhelpers.ppo.experience import Experience
+from labhelpers.ppo.loss import (
+    AdaptiveKLController,
+    FixedKLController,
+    gae,
+    ppo_losses,
+    token_rewards,
+    update_diagnostics,
+)
 from labhelpers.ppo.processes import Processes
 from labhelpers.ppo.statistics import rollout_statistics
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class _Generated:
+    """What the trainer remembers of its last rollout until the step that uses it."""
+
+    rollout: Rollout
+    encoded: Float[Tensor, "B Q d"] | None  # the policy's encoder states of the queries, where the step needs them
+    seconds: float
+    ended: float  # on `time.perf_counter`
+
+
 class PPOTrainer:
-    """Trains a policy with PPO. See the module's docstring for the loop, `PPOConfig` for the settings."""
+    """Trains a policy with PPO. See the module's docstring for the loop, `PPOConfig` for the settings.
+
+    `dataset` holds the queries that `dataloader` hands out for ever, a batch per step (None: there is no dataloader);
+    `accelerator` makes several processes share every batch. Raises TrainingError for a tokenizer without an
+    end-of-sequence token and for fewer queries than a batch.
+    """
 
     def __init__(
         self,
@@ -52,15 +77,16 @@ class PPOTrainer:
             raise TrainingError("the tokenizer has no end-of-sequence token: no response could ever end.")
         self.config, self.policy, self.tokenizer = config, policy, tokenizer
         self.processes = Processes(accelerator)
-        self.dataloader = None if dataset is None else Batches(self, dataset)
+        self.dataloader = None
+        if dataset is not None:
+            own = self.processes.share(config.batch_size)
+            self.dataloader = Batches(dataset, config.batch_size, config.seed, own, lambda: self.steps_done)
         head = list(policy.value_head.parameters())
         adapter = [p for p in policy.model.parameters() if p.requires_grad]
         self.parameters = adapter + head
+        head_rate = config.learning_rate if config.value_learning_rate is None else config.value_learning_rate
         self.optimizer = torch.optim.Adam(
-            [
-                {"params": adapter, "base_lr": config.learning_rate},
-                {"params": head, "base_lr": config.value_learning_rate or config.learning_rate},
-            ],
+            [{"params": adapter, "base_lr": config.learning_rate}, {"params": head, "base_lr": head_rate}],
             lr=config.learning_rate,
         )
         self.kl_controller = (
@@ -71,7 +97,7 @@ class PPOTrainer:
         self.steps_done = 0
         self.history: list[dict[str, float]] = []
         self._score_moments = [0, 0.0, 0.0]  # count, mean, sum of squared deviations
-        self._clock = {"generate": 0.0, "generated_at": None}
+        self._generated: _Generated | None = None
 
     # -- 1. rollout ----------------------------------------------------------------------------------------------
 
@@ -79,62 +105,65 @@ class PPOTrainer:
         self,
         queries: Sequence[str] | Sequence[Tensor],
         max_new_tokens: int | Sequence[int] = 64,
-        **sampling: Any,
+        sampling: Sampling = POLICY_ITSELF,
     ) -> Rollout:
-        """Samples one response per query from the policy; see `labhelpers.policy.rollout.generate`."""
+        """One response per query, drawn from the policy with this step's numbers; see `labhelpers.policy.generate`.
+
+        PPO assumes the policy's own distribution: another `sampling` is for trying out what that does.
+        """
         started = time.perf_counter()
         rows = [self.processes.share(self.config.batch_size).start + i for i in range(len(queries))]
-        options = {"seed": self.config.seed, "step": self.steps_done, "rows": rows} | sampling
-        rollout = generate(self.policy, self.tokenizer, queries, max_new_tokens, **options)
-        self._clock = {"generate": time.perf_counter() - started, "generated_at": time.perf_counter()}
+        rollout = generate(
+            self.policy, self.tokenizer, queries, max_new_tokens,
+            sampling=sampling, seed=self.config.seed, step=self.steps_done, rows=rows,
+        )  # fmt: skip
+        # The encoder's states are large and true of this policy only: the trainer has them, and drops them when used.
+        encoded = None if self._keeps_logprobs else rollout.encoded
+        rollout = replace(rollout, encoded=None)
+        ended = time.perf_counter()
+        self._generated = _Generated(rollout, encoded, ended - started, ended)
         return rollout
 
     # -- 2. step -------------------------------------------------------------------------------------------------
 
     def step(self, rollout: Rollout, scores: Float[Tensor, " B"] | Sequence[float]) -> dict[str, float]:
-        """One PPO step on a scored rollout; returns its statistics. Nothing changes if the input is unusable.
+        """One PPO step on a scored rollout; returns its statistics. The rollout stays as it is.
+
+        Raises TrainingError, and nothing has changed, for a rollout or scores that cannot be used.
 
         Old log-probabilities are the rollout's own in float64. In lower precisions a token-by-token pass and a full
         pass differ (by 1e-6 in float32, 1e-2 in bfloat16), and KL before the first update would not be 0: they are
         recomputed by the kind of pass that the reference gets.
         """
+        # 1. Is everything there? Scores `[B]` in float64.
         started = time.perf_counter()
-        scored = self._clock["generated_at"]
-        times = {"generate": self._clock["generate"], "score": started - scored if scored else 0.0}
-        raw = self._checked_scores(rollout, scores)
+        scores = self._checked_scores(rollout, scores)
+        times = {"generate": 0.0, "score": 0.0}
+        if self._generated is not None:
+            times = {"generate": self._generated.seconds, "score": started - self._generated.ended}
 
-        # 2a. How likely the responses are under the reference, and (where needed) under the policy.
-        old_logprobs, old_values, ref_logprobs = self._old_and_reference(rollout)
+        # 2. How likely the responses are under the policy that wrote them, and under the reference.
+        experience = self._with_reference(rollout, scores)
         times["reference"] = time.perf_counter() - started
         started = time.perf_counter()
 
-        # 2b. Token rewards, advantages and returns, over the whole batch (of all processes).
-        shared = [rollout.mask, old_logprobs, ref_logprobs, old_values, raw, rollout.finished]
-        mask, old_logprobs, ref_logprobs, old_values, raw, finished = map(self.processes.gather, shared)
-        scores = self._adjusted_scores(raw, finished).to(old_logprobs)
-        kl_coef = self.kl_controller.value
-        rewards, kl = token_rewards(scores, old_logprobs, ref_logprobs, mask, kl_coef, self.config.kl_penalty)
-        advantages, returns = gae(
-            old_values, rewards, mask, self.config.gamma, self.config.lam, self.config.whiten_rewards
-        )
+        # 3. From here on every process has the rows of all.
+        experience = experience.gathered(self.processes, self.policy.padding_side)
 
-        # 2c. Several epochs of clipped updates on the same rollout.
-        batch = {"old_logprobs": old_logprobs, "old_values": old_values, "advantages": advantages, "returns": returns}
-        updates = self._update(rollout, batch, mask)
+        # 4. Token rewards, and from them advantages and returns, over the whole batch.
+        kl_coef = self.kl_controller.value
+        experience = self._with_advantages(experience, kl_coef)
+
+        # 5. Several epochs of clipped updates on the same experience.
+        updates = self._update(experience)
         times["update"] = time.perf_counter() - started
 
-        # 2d. Statistics, the KL controller, the step counter.
-        stats = rollout_statistics(mask, old_logprobs, ref_logprobs, old_values, returns, advantages, kl, finished)
-        stats |= {
-            "objective/kl_coef": kl_coef,
-            "ppo/mean_scores": float(raw.mean()),
-            "ppo/std_scores": float(raw.std(correction=0)),
-        }
-        stats |= updates | {f"time/{name}": seconds for name, seconds in times.items()}
+        # 6. Statistics, the KL controller, the step counter.
+        stats = rollout_statistics(experience) | {"objective/kl_coef": kl_coef} | updates
+        stats |= {f"time/{name}": seconds for name, seconds in times.items()}
         stats["time/total"] = sum(times.values())
-        self.kl_controller.update(stats["objective/kl"], len(mask))
+        self.kl_controller.update(stats["objective/kl"], len(experience))
         self.steps_done += 1
-        self._clock = {"generate": 0.0, "generated_at": None}
         return stats
 
     def _checked_scores(self, rollout: Rollout, scores: Float[Tensor, " B"] | Sequence[float]) -> Float[Tensor, " B"]:
@@ -171,22 +200,29 @@ class PPOTrainer:
             scores = torch.where(finished, scores, scores - config.missing_eos_penalty)
         return scores
 
-    @torch.no_grad()
-    def _old_and_reference(
-        self, rollout: Rollout
-    ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"], Float[Tensor, "B T"]]:
-        """(old log-probabilities, old values, reference log-probabilities)."""
-        self.policy.eval()
+    @property
+    def _keeps_logprobs(self) -> bool:
+        """Whether the rollout's own log-probabilities and values are the old ones."""
         keep = self.config.keep_logprobs
-        keep = self.policy.dtype == torch.float64 if keep is None else keep
+        return self.policy.dtype == torch.float64 if keep is None else keep
+
+    @torch.no_grad()
+    def _with_reference(self, rollout: Rollout, scores: Float[Tensor, " B"]) -> Experience:
+        """The experience so far: old and reference log-probabilities, old values, scores."""
+        self.policy.eval()
+        generated, self._generated = self._generated, None  # after the update, the states would be another policy's
         with self.policy.reference():
-            reference, _ = self._evaluated(rollout, self.policy.encode(rollout.queries, rollout.query_mask))
-        if keep:
-            return rollout.logprobs, rollout.values, reference
-        encoded, rollout.encoded = rollout.encoded, None  # after the update it would be another policy's
-        if encoded is None:
-            encoded = self.policy.encode(rollout.queries, rollout.query_mask)
-        return *self._evaluated(rollout, encoded), reference
+            states = self.policy.encode(rollout.queries, rollout.query_mask)
+            ref_logprobs, _ = self._evaluated(rollout, states)
+        logprobs, values = rollout.logprobs, rollout.values
+        if not self._keeps_logprobs:
+            states = generated.encoded if generated is not None and generated.rollout is rollout else None
+            if states is None:
+                states = self.policy.encode(rollout.queries, rollout.query_mask)
+            logprobs, values = self._evaluated(rollout, states)
+        written = {f.name: getattr(rollout, f.name) for f in fields(rollout)}
+        written |= {"logprobs": logprobs, "values": values, "encoded": None}
+        return Experience(**written, scores=scores, ref_logprobs=ref_logprobs)
 
     def _evaluated(
         self, rollout: Rollout, encoded: Float[Tensor, "B Q d"] | None
@@ -211,25 +247,32 @@ class PPOTrainer:
         for places in passes(lengths, self.policy.token_bytes, lengths.device, most, caches):
             yield rows[places]
 
-    def _update(
-        self, rollout: Rollout, batch: dict[str, Float[Tensor, "B T"]], mask: Int[Tensor, "B T"]
-    ) -> dict[str, float]:
-        """The optimizer updates of one step. `batch` and `mask` cover all processes, `rollout` this one's rows."""
+    def _with_advantages(self, experience: Experience, kl_coef: float) -> Experience:
+        """Adds the KL of every token, advantages and returns, by the whole batch's adjusted scores."""
+        config, mask = self.config, experience.mask
+        scores = self._adjusted_scores(experience.scores, experience.finished).to(experience.logprobs)
+        rewards, token_kl = token_rewards(
+            scores, experience.logprobs, experience.ref_logprobs, mask, kl_coef, config.kl_penalty
+        )
+        advantages, returns = gae(experience.values, rewards, mask, config.gamma, config.lam, config.whiten_rewards)
+        return replace(experience, token_kl=token_kl, advantages=advantages, returns=returns)
+
+    def _update(self, experience: Experience) -> dict[str, float]:
+        """The optimizer updates of one step, and their mean statistics."""
         config = self.config
-        own = self.processes.share(len(mask))
         self._set_learning_rates()
         self.policy.train(config.dropout)
         sums: dict[str, float] = {}
         done = skipped = 0
         stopped = False
         for epoch in range(config.ppo_epochs):
-            order = permutation(config.seed, (self.steps_done + 1) * 1000 + epoch, len(mask))
-            for rows in order.to(mask.device).split(config.mini_batch_size):
-                stats = self._mini_batch(rollout, batch, mask, rows, own)
+            order = permutation(config.seed, (self.steps_done + 1) * 1000 + epoch, len(experience))
+            for rows in order.to(experience.mask.device).split(config.mini_batch_size):
+                stats = self._mini_batch(experience, rows)
                 if config.target_kl is not None and stats["policy/approxkl"] > config.target_kl:
                     stopped = True
                     break
-                healthy = all(map(_finite, stats.values())) and self._gradients_finite()
+                healthy = all(map(math.isfinite, stats.values())) and self._gradients_finite()
                 if not healthy or stats["policy/ratio"] > config.ratio_threshold:
                     skipped += 1
                     logger.warning(
@@ -255,42 +298,34 @@ class PPOTrainer:
             "ppo/learning_rate": self.optimizer.param_groups[0]["lr"],
         }
 
-    def _mini_batch(
-        self,
-        rollout: Rollout,
-        batch: dict[str, Float[Tensor, "B T"]],
-        mask: Int[Tensor, "B T"],
-        rows: Int[Tensor, " b"],
-        own: range,
-    ) -> dict[str, float]:
+    def _mini_batch(self, experience: Experience, rows: Int[Tensor, " b"]) -> dict[str, float]:
         """Gradients and statistics of one mini-batch: its micro-batches' losses, normalised by all of its tokens."""
         config = self.config
         self.optimizer.zero_grad(set_to_none=True)
-        n_tokens = mask[rows].sum()
+        n_tokens = experience.lengths[rows].sum()
+        own = self.processes.share(len(experience))
         mine = rows[(rows >= own.start) & (rows < own.stop)]
-        names = list(_MINI_BATCH_STATS)
-        sums = torch.zeros(len(names) + 1, dtype=torch.float64)
+        sums = torch.zeros(len(_SUMMED), dtype=torch.float64)
         largest = torch.zeros(1, dtype=torch.float64)
         # Backward has as much again to read and write as forward: one cache is for that.
-        for micro in self._passes(rollout, mine - own.start, config.micro_batch_size, caches=1):
-            part = rollout.rows(micro)
-            micro = micro + own.start
-            width = part.mask.shape[1]
-            old = {name: tensor[micro, :width] for name, tensor in batch.items()}
+        for micro in self._passes(experience, mine, config.micro_batch_size, caches=1):
+            part = experience.rows(micro)
             logprobs, values = self.policy(part.queries, part.query_mask, part.responses, part.mask)
-            losses = ppo_losses(
-                logprobs, old["old_logprobs"], values.to(logprobs), old["old_values"], old["advantages"],
-                old["returns"], part.mask, config.cliprange, config.cliprange_value, config.vf_coef, n_tokens,
+            terms = (
+                logprobs, part.logprobs, values.to(logprobs), part.values, part.advantages, part.returns, part.mask,
+                config.cliprange, config.cliprange_value,
             )  # fmt: skip
+            losses = ppo_losses(*terms, config.vf_coef, n_tokens)
             losses.total.backward()
             weight = float(part.mask.sum() / n_tokens)
-            parts = [losses.stats[n] * (1.0 if n.startswith("loss/") else weight) for n in names]
-            mean_ratio = masked_mean((logprobs.detach() - old["old_logprobs"]).exp(), part.mask) * weight
-            sums += torch.stack([x.double().cpu() for x in [*parts, mean_ratio]])
-            largest = torch.maximum(largest, losses.stats["policy/ratio_max"].double().cpu())
+            found = update_diagnostics(*terms)
+            largest = torch.maximum(largest, found.pop("policy/ratio_max").double().cpu())
+            found = {name: mean * weight for name, mean in found.items()}
+            found |= {f"loss/{name}": getattr(losses, name).detach() for name in ("policy", "value", "total")}
+            sums += torch.stack([found[name].double().cpu() for name in _SUMMED])
         self.processes.sum_gradients(self.parameters)
         sums, largest = self.processes.gather(sums[None]).sum(0), self.processes.gather(largest).max()
-        return dict(zip([*names, "policy/ratio"], sums.tolist(), strict=True)) | {"policy/ratio_max": largest.item()}
+        return dict(zip(_SUMMED, sums.tolist(), strict=True)) | {"policy/ratio_max": largest.item()}
 
     def _gradients_finite(self) -> bool:
         return all(p.grad is None or bool(p.grad.isfinite().all()) for p in self.parameters)
@@ -312,24 +347,51 @@ class PPOTrainer:
 
     # -- 3. keeping ----------------------------------------------------------------------------------------------
 
+    def state_dict(self) -> checkpoint.TrainerState:
+        """A copy of all that a run needs to go on, the model's frozen weights excepted."""
+
+        def copied(tensor: Tensor) -> Tensor:
+            return tensor.detach().to("cpu", copy=True).contiguous()
+
+        moments = self.optimizer.state_dict()["state"]
+        return checkpoint.TrainerState(
+            parameters=[copied(p) for p in self.parameters],
+            moments={i: {name: copied(t) for name, t in own.items()} for i, own in moments.items()},
+            torch_generator=torch.get_rng_state(),
+            steps_done=self.steps_done,
+            kl_coef=self.kl_controller.value,
+            score_moments=list(self._score_moments),
+            history=[dict(row) for row in self.history],
+            settings=asdict(self.config),
+        )
+
+    @torch.no_grad()
+    def load_state_dict(self, state: checkpoint.TrainerState) -> None:
+        """Makes this trainer, of the same model and settings, the one that `state` was taken from."""
+        for parameter, saved in zip(self.parameters, state.parameters, strict=True):
+            parameter.copy_(saved)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict(copy.deepcopy({"state": state.moments, "param_groups": groups}))
+        torch.set_rng_state(state.torch_generator)
+        self.steps_done, self.history = state.steps_done, [dict(row) for row in state.history]
+        self.kl_controller.value, self._score_moments = state.kl_coef, list(state.score_moments)
+
     def save(self, folder: str | Path) -> None:
-        """Writes all that `resume` needs to `folder/step-N`; see `labhelpers.ppo.checkpoint`."""
-        state.save(self, folder)
+        """Writes the policy and all that `resume` needs to `folder/step-N`; see `labhelpers.ppo.checkpoint`."""
+        if self.processes.is_main:
+            checkpoint.save(folder, self.state_dict(), self.policy)
+        self.processes.wait()
 
     def resume(self, folder: str | Path) -> None:
         """Continues where `save` left off: same parameters, same remaining batches and draws, same statistics.
 
         Raises ArtifactError when the folder holds no such state or one from other settings.
         """
-        state.resume(self, folder)
+        self.load_state_dict(checkpoint.load(folder, asdict(self.config)))
 
 
-# Statistics that average over a mini-batch's tokens; the others are computed once over the whole batch.
-_MINI_BATCH_STATS = (
+# What is added up over a mini-batch's micro-batches: its losses, and diagnostics that are averages over its tokens.
+_SUMMED = (
     "loss/policy", "loss/value", "loss/total", "policy/approxkl", "policy/policykl", "policy/clipfrac",
-    "val/vpred", "val/error", "val/clipfrac",
+    "val/vpred", "val/error", "val/clipfrac", "policy/ratio",
 )  # fmt: skip
-
-
-def _finite(x: float) -> bool:
-    return x == x and abs(x) != float("inf")

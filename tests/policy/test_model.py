@@ -12,6 +12,7 @@ from labhelpers.errors import ModelError, TrainingError
 from labhelpers.policy.loading import init_adapter, load_base, load_policy, make_policy
 from labhelpers.policy.model import Policy
 from labhelpers.policy.rollout import pad_queries
+from labhelpers.policy.sampling import GREEDY, Sampling
 from labhelpers.ppo import generate, generate_texts
 from tests.support.models import FAMILIES, PROMPTS, save_model, save_sft_adapter, tiny_model
 
@@ -196,11 +197,11 @@ def test_folding_adapters_on_different_layers(tmp_path):
 
 def test_sampling_options_do_what_their_names_say(folders):
     policy, tokenizer = load(folders)
-    greedy = generate(policy, tokenizer, PROMPTS, 12, do_sample=False)
-    assert generate(policy, tokenizer, PROMPTS, 12, top_k=1, seed=9).texts == greedy.texts
-    assert generate(policy, tokenizer, PROMPTS, 12, temperature=1e-4, seed=9).texts == greedy.texts
-    assert generate(policy, tokenizer, PROMPTS, 12, top_p=1e-9, seed=9).texts == greedy.texts
-    long = generate(policy, tokenizer, PROMPTS, 40, min_length=30, seed=9)
+    greedy = generate(policy, tokenizer, PROMPTS, 12, sampling=GREEDY)
+    assert generate(policy, tokenizer, PROMPTS, 12, sampling=Sampling(top_k=1), seed=9).texts == greedy.texts
+    assert generate(policy, tokenizer, PROMPTS, 12, sampling=Sampling(temperature=1e-4), seed=9).texts == greedy.texts
+    assert generate(policy, tokenizer, PROMPTS, 12, sampling=Sampling(top_p=1e-9), seed=9).texts == greedy.texts
+    long = generate(policy, tokenizer, PROMPTS, 40, sampling=Sampling(min_length=30), seed=9)
     eos = tokenizer.eos_token_id
     assert (long.lengths > 30).all() and not (long.responses[:, :30] == eos).any()
     free = generate(policy, tokenizer, PROMPTS, 40, seed=9)
@@ -211,7 +212,9 @@ def test_sampling_options_do_what_their_names_say(folders):
 def test_logprobs_are_the_policys_own_when_sampling_is_cut(folders):
     """`logprobs` stay those of the policy; `behaviour_logprobs` are those of what was sampled from."""
     policy, tokenizer = load(folders)
-    rollout = generate(policy, tokenizer, PROMPTS, 15, top_k=3, temperature=0.7, min_length=2, seed=4)
+    rollout = generate(
+        policy, tokenizer, PROMPTS, 15, sampling=Sampling(top_k=3, temperature=0.7, min_length=2), seed=4
+    )
     torch.testing.assert_close(rollout.logprobs, teacher_forced(policy, rollout)[0], rtol=0, atol=1e-10)
     keep = rollout.mask.bool()
     assert (rollout.behaviour_logprobs[keep] > rollout.logprobs[keep]).float().mean() > 0.8
@@ -240,7 +243,7 @@ def test_padding_stands_on_the_familys_side(folders):
 
 def test_greedy_agrees_with_transformers_generate(folders):
     policy, tokenizer = load(folders)
-    rollout = generate(policy, tokenizer, PROMPTS, 12, do_sample=False)
+    rollout = generate(policy, tokenizer, PROMPTS, 12, sampling=GREEDY)
     stock = policy.model.generate(
         input_ids=rollout.queries, attention_mask=rollout.query_mask, max_new_tokens=12, do_sample=False
     )

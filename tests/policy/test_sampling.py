@@ -1,12 +1,16 @@
 """Counter-based sampling: the numbers depend on what they are for, never on how the work was divided."""
 
+import dataclasses
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from labhelpers.policy.sampling import filter_logits, permutation, sample_tokens, uniforms
+from labhelpers.errors import TrainingError
+from labhelpers.policy.sampling import GREEDY, Sampling, filter_logits, permutation, sample_tokens, uniforms
 
 
 @given(st.integers(-(2**62), 2**62), st.integers(-(2**31), 2**31))
@@ -76,3 +80,33 @@ def test_temperature_sharpens():
 def test_permutation_is_one_and_depends_on_step():
     assert sorted(permutation(3, 1, 50).tolist()) == list(range(50))
     assert permutation(3, 1, 50).tolist() != permutation(3, 2, 50).tolist()
+
+
+@pytest.mark.parametrize(
+    "option, message",
+    [
+        ({"temperature": 0.0}, "temperature is 0.0, it must be greater than 0"),
+        ({"temperature": float("inf")}, "temperature is inf, it must be a finite number"),
+        ({"top_k": -1}, "top_k is -1, it must be at least 0"),
+        ({"top_k": 50.0}, "top_k is 50.0, it must be a whole number"),
+        ({"top_p": 0.0}, "top_p is 0.0, it must be greater than 0"),
+        ({"top_p": 1.5}, "top_p is 1.5, it must be at most 1"),
+        ({"min_length": -1}, "min_length is -1, it must be at least 0"),
+        ({"do_sample": "no"}, "do_sample is 'no', it must be True or False"),
+        ({"tok_k": 0}, "unknown setting 'tok_k': did you mean 'top_k'"),  # the lab's misspelling
+    ],
+)
+def test_unusable_options_are_refused_when_they_are_made(option, message):
+    with pytest.raises(TrainingError) as caught:
+        Sampling(**option)
+    assert message in str(caught.value)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        GREEDY.top_k = 5
+
+
+def test_end_of_sequence_is_forbidden_before_the_minimum_length():
+    logits = torch.tensor([[0.0, 3.0, 1.0]])
+    sampling = Sampling(min_length=2)
+    for position, expected in [(0, 2), (1, 2), (2, 1)]:
+        assert sampling.filtered(logits, position, eos=1).argmax().item() == expected
+    assert sampling.is_filtered and not Sampling().is_filtered and not GREEDY.is_filtered

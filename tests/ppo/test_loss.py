@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from labhelpers.errors import TrainingError
 from labhelpers.policy.logprobs import token_logprobs
-from labhelpers.ppo import AdaptiveKLController, gae, ppo_losses, token_rewards
+from labhelpers.ppo import AdaptiveKLController, Experience, gae, ppo_losses, token_rewards, update_diagnostics
+from labhelpers.ppo.statistics import rollout_statistics
 from tests.support.paths import ROOT
 
 REFERENCE = json.loads(ROOT.joinpath("tests", "ppo_parity.json").read_text())
@@ -25,6 +26,7 @@ def close(ours, expected, mask=None):
 
 
 def run(case):
+    """(experience, losses, diagnostics) of the case, and its token rewards."""
     config, inputs = case["config"], {k: torch.tensor(v) for k, v in case["inputs"].items()}
     mask, old = inputs["mask"], inputs["old_logprobs"]
     rewards, kl = token_rewards(
@@ -33,25 +35,34 @@ def run(case):
     advantages, returns = gae(inputs["values"], rewards, mask, config["gamma"], config["lam"], config["whiten_rewards"])
     logits = inputs["new_logits"]
     new = token_logprobs(logits.flatten(0, 1), inputs["actions"].flatten()).view(mask.shape)
-    losses = ppo_losses(
+    terms = (
         new, old, inputs["new_values"], inputs["values"], advantages, returns, mask,
-        config["cliprange"], config["cliprange_value"], config["vf_coef"],
+        config["cliprange"], config["cliprange_value"],
     )  # fmt: skip
-    return mask, rewards, kl, advantages, returns, losses
+    experience = Experience(
+        queries=mask, query_mask=mask, responses=inputs["actions"], mask=mask, logprobs=old, values=inputs["values"],
+        finished=torch.ones(len(mask), dtype=torch.bool), texts=[""] * len(mask), query_texts=[""] * len(mask),
+        scores=inputs["scores"], ref_logprobs=inputs["ref_logprobs"], token_kl=kl, advantages=advantages,
+        returns=returns,
+    )  # fmt: skip
+    return experience, ppo_losses(*terms, config["vf_coef"]), update_diagnostics(*terms), rewards
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(str(v) for v in c["config"].values()))
 def test_every_field_agrees_with_the_reference(case):
-    mask, rewards, kl, advantages, returns, losses = run(case)
+    experience, losses, diagnostics, rewards = run(case)
     expected = dict(case["expected"])
-    for name, ours in [("token_kl", kl), ("token_rewards", rewards), ("advantages", advantages), ("returns", returns)]:
-        close(ours, expected.pop(name), mask)
-    close(kl.sum(-1).mean(), expected.pop("objective_kl"))
+    close(rewards, expected.pop("token_rewards"), experience.mask)
+    for name in ("token_kl", "advantages", "returns"):
+        close(getattr(experience, name), expected.pop(name), experience.mask)
     close(losses.policy, expected.pop("policy_loss"))
     close(losses.value * case["config"]["vf_coef"], expected.pop("value_loss_times_vf_coef"))
+    for name in ("policy", "value", "total"):
+        close(getattr(losses, name), expected.pop(f"loss/{name}"))
+    statistics = rollout_statistics(experience)
+    close(statistics["objective/kl"], expected.pop("objective_kl"))
     for name, value in expected.items():
-        close(losses.stats[name], value)
-    close(losses.total, expected["loss/total"])
+        close(diagnostics[name] if name in diagnostics else statistics[f"ppo/{name}"], value)
 
 
 def test_adaptive_controller_agrees_with_the_reference():
@@ -84,15 +95,18 @@ def test_positions_outside_the_mask_never_matter(case, seed, columns, scale):
         keep = wide.bool() if tensor.dim() == 2 else wide.bool()[..., None]
         changed[name] = wide if name == "mask" else torch.where(keep, tensor, noise)
     other = {"config": case["config"], "inputs": {k: v.tolist() for k, v in changed.items()}}
-    mask, rewards, kl, advantages, returns, losses = run(case)
-    wide_mask, *tensors, other_losses = run(other)
-    keep = wide_mask.bool()
-    for ours, padded in zip([rewards, kl, advantages, returns], tensors, strict=True):
-        torch.testing.assert_close(padded[keep], ours[mask.bool()], rtol=1e-5, atol=1e-6)
-        assert (padded[~keep] == 0).all()
-    torch.testing.assert_close(other_losses.total, losses.total, rtol=1e-5, atol=1e-6)
-    for name, value in losses.stats.items():
-        torch.testing.assert_close(other_losses.stats[name], value, rtol=1e-4, atol=1e-5)
+    experience, losses, diagnostics, rewards = run(case)
+    padded, padded_losses, padded_diagnostics, padded_rewards = run(other)
+    keep = padded.mask.bool()
+    pairs = [(rewards, padded_rewards)]
+    pairs += [(getattr(experience, name), getattr(padded, name)) for name in ("token_kl", "advantages", "returns")]
+    for ours, wider in pairs:
+        torch.testing.assert_close(wider[keep], ours[experience.mask.bool()], rtol=1e-5, atol=1e-6)
+        assert (wider[~keep] == 0).all()
+    torch.testing.assert_close(padded_losses.total, losses.total, rtol=1e-5, atol=1e-6)
+    for name, value in diagnostics.items():
+        torch.testing.assert_close(padded_diagnostics[name], value, rtol=1e-4, atol=1e-5)
+    assert rollout_statistics(padded) == pytest.approx(rollout_statistics(experience), rel=1e-4, abs=1e-5)
 
 
 def test_gradients_outside_the_mask_are_zero_even_for_infinite_ratios():
@@ -108,7 +122,8 @@ def test_gradients_outside_the_mask_are_zero_even_for_infinite_ratios():
 
 
 def test_micro_batches_add_up_to_the_mini_batch():
-    mask, _, _, advantages, returns, _ = run(CASES[0])
+    experience = run(CASES[0])[0]
+    mask, advantages, returns = experience.mask, experience.advantages, experience.returns
     inputs = {k: torch.tensor(v) for k, v in CASES[0]["inputs"].items()}
     arguments = [inputs["ref_logprobs"], inputs["old_logprobs"], inputs["new_values"], inputs["values"]]
     whole = ppo_losses(*arguments, advantages, returns, mask)

@@ -3,9 +3,11 @@
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -82,19 +84,38 @@ def test_policy_and_reference_each_read_the_prompts_themselves(folders, dtype, t
         with trainer.policy.reference():
             expected_reference, _ = trainer.policy(*tensors)
     assert (expected_old - expected_reference).abs().max() > 100 * tolerance
-    found = trainer._old_and_reference(rollout)
-    for ours, expected in zip(found, (expected_old, expected_values, expected_reference), strict=True):
-        torch.testing.assert_close(ours, expected, rtol=0, atol=tolerance)
+    found = trainer._with_reference(rollout, torch.zeros(6))
+    torch.testing.assert_close(found.logprobs, expected_old, rtol=0, atol=tolerance)
+    torch.testing.assert_close(found.values, expected_values, rtol=0, atol=tolerance)
+    torch.testing.assert_close(found.ref_logprobs, expected_reference, rtol=0, atol=tolerance)
 
 
 def test_kl_starts_at_zero_in_a_half_precision_too(folders):
-    """The rollout's prompts are encoded by the same passes as the reference's, and again once they have been used."""
-    trainer = make_trainer(folders, torch.bfloat16, ppo_epochs=1, mini_batch_size=6)
+    """The rollout's prompts are encoded by the same passes as the reference's, while writing and by the step itself."""
+    trainer = make_trainer(folders, torch.bfloat16)
     rollout = trainer.generate(QUERIES[:6], 8)
-    for _ in range(2):
-        old, _, reference = trainer._old_and_reference(rollout)
-        assert torch.equal(old, reference)
-        assert rollout.encoded is None, "after an update it would be another policy's"
+    for given in (rollout, replace(rollout)):  # a copy is not the rollout whose states the trainer has
+        found = trainer._with_reference(given, torch.zeros(6))
+        assert torch.equal(found.logprobs, found.ref_logprobs)
+
+
+def test_a_step_leaves_its_rollout_as_it_is_and_takes_it_again(folders):
+    """The second time by the policy as it is then, not by what its encoder said before the first update."""
+    trainer = make_trainer(folders, torch.float32)
+    rollout = trainer.generate(QUERIES[:6], 10)
+    before = {name: value.clone() for name, value in vars(rollout).items() if isinstance(value, torch.Tensor)}
+    trainer.step(rollout, score(rollout.texts))
+    for name, value in before.items():
+        assert torch.equal(getattr(rollout, name), value), name
+    tensors = rollout.queries, rollout.query_mask, rollout.responses, rollout.mask
+    with torch.no_grad():
+        new = trainer.policy(*tensors)[0]
+        with trainer.policy.reference():
+            reference = trainer.policy(*tensors)[0]
+    expected = (new - reference).sum(-1).mean().item()
+    assert abs(expected) > 1e-2
+    stats = trainer.step(rollout, score(rollout.texts))
+    assert stats["objective/kl"] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -115,9 +136,8 @@ def test_a_rollout_that_does_not_fit_together_is_refused(folders, field, change,
     start = parameters(trainer)
     rollout = trainer.generate(QUERIES[:6], 8)
     rollout.check()
-    setattr(rollout, field, change(getattr(rollout, field)))
     with pytest.raises(TrainingError, match=message):
-        trainer.step(rollout, torch.zeros(6))
+        trainer.step(replace(rollout, **{field: change(getattr(rollout, field))}), torch.zeros(6))
     assert_same(parameters(trainer), start)
 
 
@@ -126,9 +146,8 @@ def test_encoder_states_of_other_queries_are_refused():
     fields |= {name: torch.zeros(2, 3) for name in ("logprobs", "values")}
     rollout = Rollout(**fields, finished=torch.ones(2, dtype=torch.bool), texts=["", ""], query_texts=["", ""])
     rollout.check()
-    rollout.encoded = torch.zeros(2, 4, 8)
     with pytest.raises(TrainingError, match="encoded has shape"):
-        rollout.check()
+        replace(rollout, encoded=torch.zeros(2, 4, 8)).check()
 
 
 def test_training_raises_the_reward(folders):
@@ -245,7 +264,7 @@ def test_a_ratio_explosion_is_skipped(folders):
     trainer = make_trainer(folders, ratio_threshold=1.5, keep_logprobs=True)
     start = parameters(trainer)
     rollout = trainer.generate(QUERIES[:6], 10)
-    rollout.logprobs = rollout.logprobs - 3.0 * rollout.mask
+    rollout = replace(rollout, logprobs=rollout.logprobs - 3.0 * rollout.mask)
     assert trainer.step(rollout, score(rollout.texts))["ppo/skipped_updates"] == 4
     assert_same(parameters(trainer), start)
 
@@ -292,6 +311,20 @@ def test_a_resumed_run_is_identical(folders, tmp_path, dtype):
     assert_same(parameters(resumed), parameters(whole))
 
 
+def test_a_state_is_a_copy_that_another_trainer_can_take_on(folders):
+    ours, theirs = make_trainer(folders), make_trainer(folders)
+    run(ours, 1)
+    state = ours.state_dict()
+    at_the_time = parameters(ours)
+    expected = run(ours, 1), parameters(ours)
+    for _ in range(2):  # the state has not moved with the trainer that took it on
+        theirs.load_state_dict(state)
+        assert theirs.steps_done == 1
+        assert_same(parameters(theirs), at_the_time)
+        assert run(theirs, 1) == expected[0]
+        assert_same(parameters(theirs), expected[1])
+
+
 def test_resuming_from_nothing_or_other_settings_is_refused(folders, tmp_path):
     trainer = make_trainer(folders)
     with pytest.raises(ArtifactError, match="nothing to resume"):
@@ -331,11 +364,46 @@ def test_unusable_input_is_refused_before_anything_changes(folders):
 
 @pytest.mark.parametrize(
     "options, message",
-    [({"batch_size": 7}, "multiple"), ({"lr_schedule": "step"}, "lr_schedule"), ({"kl_penalty": "x"}, "kl_penalty")],
+    [
+        ({"batch_size": 7}, "mini_batch_size is 3, batch_size 7 is not a multiple of it"),
+        ({"mini_batch_size": 0}, "mini_batch_size is 0, it must be at least 1"),
+        ({"micro_batch_size": 2.5}, "micro_batch_size is 2.5, it must be a whole number"),
+        ({"learning_rate": -1e-3}, "learning_rate is -0.001, it must be at least 0"),
+        ({"lr_schedule": "step"}, "lr_schedule is 'step', it must be 'constant', 'linear' or 'cosine'"),
+        ({"lr_schedule": "linear"}, "total_steps is None, lr_schedule 'linear' needs a number of steps"),
+        ({"kl_penalty": "x"}, "kl_penalty is 'x', it must be 'kl', 'abs' or 'mse'"),
+        ({"kl_coef": float("nan")}, "kl_coef is nan, it must be a finite number"),
+        ({"gamma": 1.1}, "gamma is 1.1, it must be at most 1"),
+        ({"lam": -0.1}, "lam is -0.1, it must be at least 0"),
+        ({"cliprange": 0}, "cliprange is 0, it must be greater than 0"),
+        ({"target": "six"}, "target is 'six', it must be a number"),
+        ({"score_clip": 0.0}, "score_clip is 0.0, it must be greater than 0"),
+        ({"dropout": 1}, "dropout is 1, it must be True or False"),
+        ({"seed": 2**63}, "seed is 9223372036854775808, it must be"),
+        ({"kl_cof": 0.1}, "unknown setting 'kl_cof': did you mean 'kl_coef'"),
+    ],
 )
 def test_unusable_settings_are_refused(options, message):
-    with pytest.raises(TrainingError, match=message):
+    with pytest.raises(TrainingError, match=re.escape(message)):
         PPOConfig(**(SMALL | options))
+    with pytest.raises(TrainingError, match="PPOConfig"):
+        replace(PPOConfig(**SMALL), horizon=0)
+
+
+def test_all_that_is_wrong_with_the_settings_is_said_at_once():
+    with pytest.raises(TrainingError) as caught:
+        PPOConfig(batch_size=0, lam=2, horizon=True, kl_cof=1)
+    assert all(word in str(caught.value) for word in ("batch_size", "lam", "horizon", "kl_cof"))
+
+
+def test_a_learning_rate_of_zero_moves_the_value_head_alone_or_nothing(folders):
+    for rates, moved in [({"learning_rate": 0.0}, (False, True)), ({"value_learning_rate": 0.0}, (True, False))]:
+        trainer = make_trainer(folders, **rates)
+        head = len(list(trainer.policy.value_head.parameters()))
+        start = parameters(trainer)
+        run(trainer, 1)
+        changed = [not torch.equal(a, b) for a, b in zip(parameters(trainer), start, strict=True)]
+        assert (any(changed[:-head]), any(changed[-head:])) == moved
 
 
 WORKER = ROOT / "tests" / "support" / "ppo_worker.py"
