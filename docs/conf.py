@@ -1,6 +1,6 @@
-"""The course as a website: ``make book``. The notebooks are shown with their stored outputs; nothing is executed.
+"""The course as a website: `make book`. The notebooks are shown with their stored outputs; nothing is executed.
 
-The pages are the repository's own files, so the source folder is the repository's root (``sphinx -c docs .``). The
+The pages are the repository's own files, so the source folder is the repository's root (`sphinx -c docs .`). The
 site needs no network: formulas become MathML, which browsers show by themselves.
 """
 

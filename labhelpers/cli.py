@@ -1,7 +1,7 @@
-"""``labs``, the course's command. Exit status: 0 when everything asked for succeeded, 1 for a failure, 2 for arguments
-that cannot be used, 130 after Ctrl-C. What goes wrong is said on one line on stderr that begins ``labs:``.
+"""`labs`, the course's command. Exit status: 0 when everything asked for succeeded, 1 for a failure, 2 for arguments
+that cannot be used, 130 after Ctrl-C. What goes wrong is said on one line on stderr that begins `labs:`.
 
-Only what a command needs is imported when it runs, so that ``labs --help`` answers at once.
+Only what a command needs is imported when it runs, so that `labs --help` answers at once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from labhelpers.course.options import add_profile_options, given_parameters
 from labhelpers.errors import LabError, UsageError, storage_advice
 
 
@@ -49,17 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="execute notebooks in order, without a browser")
     run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="name, its beginning (04) or path; none: all")
-    run.add_argument("--profile", default="tiny", help="tiny (laptop, offline) or full (default: %(default)s)")
-    run.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="a parameter for every notebook that declares it, for example -p ppo_steps 20; a local path or glob is "
-        "relative to the current folder",
-    )
+    add_profile_options(run)
     run.add_argument("--output-dir", metavar="DIR", help="where everything goes (default: runs/PROFILE)")
     run.set_defaults(command=_run)
 
@@ -87,29 +78,20 @@ def _parser() -> argparse.ArgumentParser:
     exercises.set_defaults(command=_exercises)
 
     doctor = commands.add_parser("doctor", help="check this machine and the installation")
-    _add_profile(doctor)
+    add_profile_options(doctor)
     doctor.set_defaults(command=_doctor)
 
     download = commands.add_parser("download", help="fetch what a profile names on the Hub into the local cache")
-    _add_profile(download)
+    add_profile_options(download)
     download.add_argument("--dry-run", action="store_true", help="list files and sizes, and fetch none")
     download.set_defaults(command=_download)
     return parser
 
 
-def _add_profile(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--profile", default="tiny", help="tiny or full (default: %(default)s)")
-    command.add_argument(
-        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-        help="a setting of the profile, for example -p policy_model google/flan-t5-large",
-    )  # fmt: skip
-
-
 def _settings(options):
-    from labhelpers.course.parameters import parse_value
     from labhelpers.course.profiles import load_profile
 
-    return load_profile(options.profile, **{name: parse_value(name, text) for name, text in options.parameters})
+    return load_profile(options.profile, **given_parameters(options))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -122,14 +104,9 @@ class _Parser(argparse.ArgumentParser):
 def _run(options) -> None:
     from labhelpers.course.execution import run_notebooks
     from labhelpers.course.outline import BEFORE_AFTER
-    from labhelpers.course.parameters import parse_value
     from labhelpers.course.run import default_run_dir
 
-    parameters = {}
-    for name, text in options.parameters:
-        if name in parameters:
-            raise UsageError(f"parameter {name!r} is given twice")
-        parameters[name] = parse_value(name, text)
+    parameters = given_parameters(options)
     began = time.perf_counter()
     seconds = run_notebooks(
         options.notebooks, options.profile, parameters, options.output_dir, say=lambda line: print(line, flush=True)

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labhelpers.course.options import add_profile_options, given_parameters
 from labhelpers.course.outline import PPO, REWARD_MODEL
 from labhelpers.course.profiles import Profile, load_profile
 from labhelpers.errors import ArtifactError, LabError, UsageError
@@ -37,9 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Carry out one command line; the exit status is that of `labs`: 0, 1 for a failure, 2 for unusable arguments."""
     options = _parser().parse_args(arguments)
     try:
-        from labhelpers.course.parameters import parse_value
-
-        parameters = {name: parse_value(name, text) for name, text in options.parameters}
+        parameters = given_parameters(options)
         main_process = os.environ.get("RANK", "0") == "0"
         train(
             options.profile,
@@ -263,13 +262,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m labhelpers.train_ppo",
         description="Notebook 04's PPO training, headless, on one or more processes.",
     )
-    parser.add_argument("--profile", default="tiny", help="tiny or full (default: %(default)s)")
+    add_profile_options(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output-dir", metavar="DIR", help="the run's folder, with 01's artifact (runs/PROFILE)")
-    parser.add_argument(
-        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-        help="a setting of the profile, for example -p ppo_steps 20",
-    )  # fmt: skip
     parser.add_argument("--save-every", type=int, default=10, metavar="K", help="steps between checkpoints (10)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint, where there is one")
     return parser

@@ -36,7 +36,7 @@ def test_every_term_has_both_languages_and_an_explanation(row):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The website, built as ``make book`` builds it: page -> its parsed HTML."""
+    """The website, built as `make book` builds it: page -> its parsed HTML."""
     pytest.importorskip("myst_nb", reason="make book installs what builds it")
     import bs4
 

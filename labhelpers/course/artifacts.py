@@ -1,6 +1,6 @@
 """What one notebook hands to another: named folders of files with a manifest, written whole or not at all.
 
-``run_dir/artifacts/NAME/`` holds the files and ``manifest.json``: who wrote them, with which parameters, and the sha256
+`run_dir/artifacts/NAME/` holds the files and `manifest.json`: who wrote them, with which parameters, and the sha256
 of each. Reading checks the hashes, so that a number in a late notebook can be trusted to come from the early one.
 Nothing is pickled: safetensors, JSON, JSONL, Arrow.
 """
@@ -28,7 +28,7 @@ MANIFEST = "manifest.json"
 
 
 class Artifacts:
-    """The artifacts of one run, in ``run_dir/artifacts``."""
+    """The artifacts of one run, in `run_dir/artifacts`."""
 
     def __init__(self, run_dir: str | Path):
         self.folder = Path(run_dir) / "artifacts"
@@ -41,15 +41,15 @@ class Artifacts:
         return sorted(path.parent.name for path in self.folder.glob(f"[!.]*/{MANIFEST}"))
 
     def exists(self, name: str) -> bool:
-        """Whether an artifact of that name is there. Its files are not checked; :meth:`path` does that."""
+        """Whether an artifact of that name is there. Its files are not checked; `path` does that."""
         return (self.folder / _checked_name(name) / MANIFEST).is_file()
 
     @contextlib.contextmanager
     def writing(self, name: str, producer: str = "", parameters: dict | None = None) -> Iterator[Path]:
-        """A new folder to write the artifact's files into; it takes its place when the ``with`` block ends well.
+        """A new folder to write the artifact's files into; it takes its place when the `with` block ends well.
 
-        When the block raises, nothing of it stays and an older version is left as it was. ``parameters`` is whatever
-        JSON can hold. Raises :class:`ArtifactError` when the disk is full or the folder cannot be written.
+        When the block raises, nothing of it stays and an older version is left as it was. `parameters` is whatever
+        JSON can hold. Raises ArtifactError when the disk is full or the folder cannot be written.
         """
         _checked_name(name)
         try:
@@ -75,7 +75,7 @@ class Artifacts:
     def path(self, name: str) -> Path:
         """The folder of an artifact, after its presence and the hash of every file have been checked.
 
-        Raises :class:`ArtifactError` that names the notebook to run when it is missing or altered.
+        Raises ArtifactError that names the notebook to run when it is missing or altered.
         """
         folder = self.folder / _checked_name(name)
         if not folder.is_dir():
@@ -104,19 +104,19 @@ class Artifacts:
         raise ArtifactError(f"artifact '{name}' has no readable {MANIFEST}: run notebook {_notebook(name)} again")
 
     def save_json(self, name: str, value, producer: str = "", parameters: dict | None = None) -> None:
-        """Keep a JSON value as artifact ``name``."""
+        """Keep a JSON value as artifact `name`."""
         with self.writing(name, producer, parameters) as folder:
             text = json.dumps(value, indent=1, ensure_ascii=False, default=_plain)
             (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
     def load_json(self, name: str):
-        """The value kept with :meth:`save_json`."""
+        """The value kept with `save_json`."""
         return json.loads((self.path(name) / f"{name}.json").read_text(encoding="utf-8"))
 
     def save_table(
         self, name: str, table: pandas.DataFrame, producer: str = "", parameters: dict | None = None
     ) -> None:
-        """Keep a data frame as artifact ``name``: one JSON object a row, floats in full, without the index."""
+        """Keep a data frame as artifact `name`: one JSON object a row, floats in full, without the index."""
         with (
             self.writing(name, producer, parameters) as folder,
             (folder / f"{name}.jsonl").open("w", encoding="utf-8") as lines,
@@ -126,7 +126,7 @@ class Artifacts:
                 lines.write(json.dumps(row, ensure_ascii=False, default=_plain) + "\n")
 
     def load_table(self, name: str) -> pandas.DataFrame:
-        """The data frame kept with :meth:`save_table`, numbered from 0; what was NaN is missing."""
+        """The data frame kept with `save_table`, numbered from 0; what was NaN is missing."""
         import pandas
 
         with (self.path(name) / f"{name}.jsonl").open(encoding="utf-8") as lines:

@@ -1,7 +1,7 @@
 """The start of every notebook: where its files go, how it computes, and the numbers that it is known by.
 
-``start`` comes before any import of transformers or datasets, because those read their environment when they are
-imported. ``record`` keeps a result in ``run_dir/results.json``: ``{notebook: {result: number | text | list | null}}``.
+`start` comes before any import of transformers or datasets, because those read their environment when they are
+imported. `record` keeps a result in `run_dir/results.json`: `{notebook: {result: number | text | list | null}}`.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ _current: Run | None = None
 def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Path | None = None, **overrides) -> Run:
     """Begin a notebook: settle its profile and folder, seed every generator, and forget its earlier results.
 
-    ``run_dir``: None means the environment variable LABHELPERS_RUN_DIR, else ``runs/PROFILE`` in the repository (or
-    in the current folder for an installed package). ``overrides`` go to :func:`load_profile`.
+    `run_dir`: None means the environment variable LABHELPERS_RUN_DIR, else `runs/PROFILE` in the repository (or
+    in the current folder for an installed package). `overrides` go to `load_profile`.
 
-    Raises :class:`ProfileError` for an unusable profile, seed or override, :class:`LabError` when the folder cannot
-    be written, :class:`ModelError` when a model named in ``overrides`` (also as None) cannot be had.
+    Raises ProfileError for an unusable profile, seed or override, `LabError` when the folder cannot
+    be written, `ModelError` when a model named in `overrides` (also as None) cannot be had.
     """
     global _current
     settings = load_profile(profile, **overrides)
@@ -93,7 +93,7 @@ def record(name: str, value) -> None:
     """Keep a result of the notebook that was started: a number, text, None, or a list of these.
 
     numpy and torch scalars become Python's numbers; what is not finite becomes None, since JSON has no NaN. Raises
-    :class:`LabError` for anything else, and outside a started notebook.
+    `LabError` for anything else, and outside a started notebook.
     """
     if _current is None:
         raise LabError(f"result '{name}' belongs to no notebook: call labhelpers.start(...) first, in the first cell")
@@ -103,7 +103,7 @@ def record(name: str, value) -> None:
 
 
 def read_results(run_dir: str | Path) -> dict[str, dict]:
-    """The results kept in ``run_dir`` so far, ``{notebook: {name: value}}``; empty when there are none."""
+    """The results kept in `run_dir` so far, `{notebook: {name: value}}`; empty when there are none."""
     path = Path(run_dir) / RESULTS
     if not path.exists():
         return {}
@@ -117,7 +117,7 @@ def read_results(run_dir: str | Path) -> dict[str, dict]:
 
 
 def forget_results(run_dir: str | Path, notebooks: list[str]) -> None:
-    """Remove what earlier executions of ``notebooks`` have recorded, so that no old number passes for a new one."""
+    """Remove what earlier executions of `notebooks` have recorded, so that no old number passes for a new one."""
     results = read_results(run_dir)
     kept = {notebook: entry for notebook, entry in results.items() if notebook not in notebooks}
     if kept != results:
@@ -125,7 +125,7 @@ def forget_results(run_dir: str | Path, notebooks: list[str]) -> None:
 
 
 def default_run_dir(profile: str) -> Path:
-    """``runs/PROFILE`` in the repository that the package is run from, or in the current folder."""
+    """`runs/PROFILE` in the repository that the package is run from, or in the current folder."""
     repository = Path(__file__).resolve().parents[2]
     home = repository if (repository / "pyproject.toml").is_file() else Path.cwd()
     return home / "runs" / profile

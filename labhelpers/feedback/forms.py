@@ -5,13 +5,13 @@ Four forms of a ranking are read, each known by a column name that no other form
 ==================  ==================================================================  ==========================
 form                columns                                                             meaning
 ==================  ==================================================================  ==========================
-Ground Truth / A2I  ``inputContent``, ``humanAnswers`` (``ranking_1``, ``ranking_2``…)  rank, 1 is best
-plain table         ``prompt``, ``responses``, ``ranks``                                rank, 1 is best
-the lab's data set  ``prompt``, ``response``, ``ranking``                               0 or 1, **1 is preferred**
-star ratings        ``prompt``, ``responses``, ``star_ratings``                         stars, more is better
+Ground Truth / A2I  `inputContent`, `humanAnswers` (`ranking_1`, `ranking_2`…)  rank, 1 is best
+plain table         `prompt`, `responses`, `ranks`                                rank, 1 is best
+the lab's data set  `prompt`, `response`, `ranking`                               0 or 1, **1 is preferred**
+star ratings        `prompt`, `responses`, `star_ratings`                         stars, more is better
 ==================  ==================================================================  ==========================
 
-(An A2I answer may also hold ``star_rating_1``, …) A line with two of ``ranks``, ``ranking`` and ``star_ratings`` is an
+(An A2I answer may also hold `star_rating_1`, …) A line with two of `ranks`, `ranking` and `star_ratings` is an
 error, never a guess. In a .csv the lists are written as JSON.
 
 A line is either a ranking, or a Problem that says why not; what to do about it is decided in `rankings`.

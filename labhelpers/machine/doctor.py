@@ -28,8 +28,8 @@ class Finding:
 
 
 def examine(constraints: Path | None = None, data: Path | None = None) -> list[Finding]:
-    """All findings. ``constraints``: the file of pins, by default the repository's (skipped for an installed wheel);
-    ``data``: the course's data, by default wherever it is found."""
+    """All findings. `constraints`: the file of pins, by default the repository's (skipped for an installed wheel);
+    `data`: the course's data, by default wherever it is found."""
     constraints = constraints or Path(__file__).resolve().parents[2] / "constraints.txt"
     return [
         Finding("python", sys.version.split()[0], sys.version_info >= (3, 11)),
@@ -42,14 +42,14 @@ def examine(constraints: Path | None = None, data: Path | None = None) -> list[F
 
 
 def pinned_versions(constraints: Path) -> dict[str, str]:
-    """``{package: version}`` of the lines ``package==version``; names in the one spelling that pip compares."""
+    """`{package: version}` of the lines `package==version`; names in the one spelling that pip compares."""
     lines = constraints.read_text(encoding="utf-8").splitlines()
     pins = (re.fullmatch(r"([\w.-]+)==([\w.!+-]+)", line.strip()) for line in lines)
     return {canonical(pin.group(1)): pin.group(2) for pin in pins if pin}
 
 
 def canonical(name: str) -> str:
-    """A package's name as indexes compare it (PEP 503): ``rouge_score`` is ``rouge-score``."""
+    """A package's name as indexes compare it (PEP 503): `rouge_score` is `rouge-score`."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -241,10 +241,10 @@ def _csv_records(name: str, content: bytes) -> Iterator[Record]:
 
 
 def data_dir(explicit: str | Path | None = None) -> Path:
-    """The folder of the data that ships with the course: ``explicit``, else the environment variable LABHELPERS_DATA,
-    else ``data/`` beside the package (a clone), else ``labhelpers/_data`` (an installed wheel).
+    """The folder of the data that ships with the course: `explicit`, else the environment variable LABHELPERS_DATA,
+    else `data/` beside the package (a clone), else `labhelpers/_data` (an installed wheel).
 
-    Raises :class:`DataError` naming the places when there is none.
+    Raises DataError naming the places when there is none.
     """
     package = Path(__file__).resolve().parent.parent
     chosen = explicit or os.environ.get("LABHELPERS_DATA")

@@ -126,10 +126,7 @@ def _with_notebooks(file: Path, notebook: Path) -> Path:
         ("notebooks: [03]\ngrid: {seed: []}", "field 'grid.seed': must be a list of one value or more"),
         ("notebooks: [03]\ngrid: {seed: 3}", "field 'grid.seed': must be a list"),
         ("notebooks: [03]\ngrid: {seed: [1, 1]}", "field 'grid.seed': lists 1 twice"),
-        (
-            "notebooks: [03]\ngrid: {kl_coef: [0.1, many]}",
-            ("notebooks: [03]\ngrid: {kl_coef: [0.1, many]}", "field 'grid.kl_coef': .*kl_coef is 'many', it must be"),
-        ),
+        ("notebooks: [03]\ngrid: {kl_coef: [0.1, many]}", "field 'grid.kl_coef': .*kl_coef is 'many', it must be"),
         ("notebooks: [03]\ngrid: {seed: [1]}\nparameters: {seed: 2}", "field 'grid.seed': is also in 'parameters'"),
         ("notebooks: [03]\ntimeout_minutes: -1", "field 'timeout_minutes': must be a number above 0"),
         ("notebooks: [03]\nthreads: 1.5", "field 'threads': must be a whole number above 0"),
