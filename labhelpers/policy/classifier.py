@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from labhelpers.errors import DataError, ModelError
 from labhelpers.policy.fast.passes import passes, token_bytes
+from labhelpers.policy.padding import pad
 from labhelpers.sources.devices import resolve_device, resolve_dtype
 from labhelpers.sources.locations import model_folder
 
@@ -83,10 +84,8 @@ def class_logits(
     with torch.no_grad():
         for places in passes(lengths, token_bytes(model), model.device, at_most=batch_size):
             order.append(places)
-            rows = [torch.tensor(token_ids[i]) for i in places.tolist()]
-            input_ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad_id)  # [b, T]
-            mask = (torch.arange(input_ids.shape[1]) < lengths[places, None]).long()  # [b, T], 1 on tokens
-            logits = model(input_ids=input_ids.to(model.device), attention_mask=mask.to(model.device)).logits
+            input_ids, mask = pad([token_ids[i] for i in places.tolist()], pad_id, device=model.device)
+            logits = model(input_ids=input_ids, attention_mask=mask).logits
             parts.append(logits.cpu())
     logits = torch.cat(parts)
     logits = logits if logits.dtype == torch.float64 else logits.float()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from labhelpers.policy.fast import plain
+
 
 class GrowingLayer(DynamicLayer):
     """`keys` and `values` `[B, H, t, d]` are views of buffers with room for more tokens.
@@ -42,7 +44,8 @@ def _larger(filled: Tensor, room: int) -> Tensor:
 
 
 def growing_cache() -> DynamicCache:
-    """A DynamicCache made of growing layers: `[B, H, t, d]` keys and values per layer."""
+    """A DynamicCache made of growing layers, `[B, H, t, d]` keys and values each; transformers' own when plain."""
     cache = DynamicCache()
-    cache.layer_class_to_replicate = GrowingLayer
+    if not plain():
+        cache.layer_class_to_replicate = GrowingLayer
     return cache
