@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labhelpers.errors import DataError, ModelError
 from labhelpers.policy.fast.passes import passes, token_bytes
 from labhelpers.policy.padding import pad
-from labhelpers.sources.devices import resolve_device, resolve_dtype
-from labhelpers.sources.locations import model_folder
+from labhelpers.policy.pretrained import load_text_classifier
 
 # Families whose positions are counted from the padding id + 1, so that they take fewer tokens than they have positions.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer"}
@@ -23,20 +22,11 @@ def load_classifier(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """(model in eval mode, tokenizer) of a sequence classifier: a folder, a Hub id or an fsspec address.
 
-    `dtype` is a name such as "float64" or "auto" (as stored), `device` a torch device or "auto" (GPU if there is one).
+    `dtype` is a name such as "float64" or "auto" (as stored), `device` a torch device or "auto" (see `resolve_device`).
     Only safetensors are read, never a pickle. Raises ModelError when the location holds no classifier.
     """
-    wanted = resolve_dtype(dtype)
-    folder = model_folder(location)
-    try:
-        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=wanted, use_safetensors=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"no classifier could be loaded from {str(location)!r}: {str(error).splitlines()[0]} Give a local folder "
-            "with config.json, model.safetensors and a tokenizer, or a Hub id that can be reached."
-        ) from error
-    return model.to(resolve_device(device)).eval(), tokenizer
+    model, tokenizer, _ = load_text_classifier(location, dtype, device)
+    return model, tokenizer
 
 
 def max_input_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:

@@ -1,8 +1,8 @@
 """From hidden states to the vocabulary's logits, as the model itself does it.
 
 For most families that is their output layer and nothing else, and it can be applied to a few hundred tokens at a time.
-Others do more: Granite and Cohere scale, Gemma 2 caps, BART and Marian add a bias. They are not known by name: `examine`
-compares numbers when a policy is made, and what does not agree goes through the model's own forward pass.
+Others do more: Granite and Cohere scale, Gemma 2 caps, BART and Marian add a bias. Nobody keeps a list of them: when a
+policy is made, `output_layer_is_all` compares numbers, and where they differ the model's own forward pass is used.
 """
 
 from __future__ import annotations

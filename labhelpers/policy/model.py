@@ -261,8 +261,18 @@ class Policy(nn.Module):
         save_file(head, folder / VALUE_HEAD_FILE)
 
     def load_value_head(self, folder: str | Path) -> None:
-        """Loads what `save` wrote beside the adapter. Raises ModelError when there is none."""
+        """Loads what `save` wrote beside the adapter. Raises ModelError when there is none, or one of another width."""
         file = Path(folder) / VALUE_HEAD_FILE
         if not file.is_file():
             raise ModelError(f"{folder} holds no {VALUE_HEAD_FILE}: it was not written by Policy.save.")
-        self.value_head.load_state_dict(load_file(file))
+        saved, own = load_file(file), self.value_head.state_dict()
+        if {name: t.shape for name, t in saved.items()} != {name: t.shape for name, t in own.items()}:
+            raise ModelError(
+                f"the value head in {folder} does not fit: it holds {_shapes(saved)}, this policy's {_shapes(own)}. It "
+                "was saved with another base model; give that one as policy_model."
+            )
+        self.value_head.load_state_dict(saved)
+
+
+def _shapes(tensors: dict[str, Tensor]) -> str:
+    return ", ".join(f"{name} {tuple(t.shape)}" for name, t in sorted(tensors.items()))

@@ -12,7 +12,7 @@ from torch import Tensor
 def pad(
     rows: Sequence[Sequence[int]], pad_id: int, side: str = "right", device: torch.device | str = "cpu"
 ) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
-    """`(ids, mask)`: the rows, filled up to the longest one with `pad_id` on `side`; the mask is 1 on the rows' own ids.
+    """`(ids, mask)`: the rows, filled up to the longest one with `pad_id` on `side`; the mask is 1 on their own ids.
 
     `side` is "right" or "left". There must be at least one row; a row may be empty.
     """

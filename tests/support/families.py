@@ -17,8 +17,8 @@ SIZES = {  # by the names that configs give them; a config has some of these
     "num_decoder_layers": 1, "num_encoder_layers": 1,
     "num_attention_heads": 2, "n_head": 2, "n_heads": 2, "num_heads": 2, "encoder_attention_heads": 2,
     "decoder_attention_heads": 2, "num_encoder_attention_heads": 2, "num_decoder_attention_heads": 2,
-    "num_key_value_heads": 2, "rotary_dim": 4, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4, "v_head_dim": 8, "qk_head_dim": 8,
-    "q_lora_rank": 8, "kv_lora_rank": 8, "head_dim": 8, "d_kv": 8, "max_position_embeddings": 64, "n_positions": 64,
+    "num_key_value_heads": 2, "rotary_dim": 4, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4, "v_head_dim": 8,
+    "qk_head_dim": 8, "q_lora_rank": 8, "kv_lora_rank": 8, "head_dim": 8, "d_kv": 8, "max_position_embeddings": 64, "n_positions": 64,
     "num_experts": 4, "num_local_experts": 4, "n_routed_experts": 4, "num_experts_per_tok": 2,
     "moe_intermediate_size": 16, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 0,
 }  # fmt: skip

@@ -26,7 +26,7 @@ KNOWN_NORMS = (T5LayerNorm, LlamaRMSNorm, MistralRMSNorm, Qwen2RMSNorm, Qwen3RMS
 
 
 def fused_operations(model: PreTrainedModel) -> PreTrainedModel:
-    """Replaces the RMS norms that are known (T5's, Llama's) and GELU by formula (GPT-2's, FLAN-T5's); returns the model.
+    """Replaces the RMS norms that are known and GELU by formula (GPT-2's, FLAN-T5's); returns the model.
 
     The norms compute in the model's own precision, a half one in float32. Transformers casts float64 down to float32,
     which rounds differently as soon as the last bit of the input differs, and that differs between machines: it would

@@ -22,7 +22,7 @@ def passes(
     Rows of like length are together, which saves padding, the shortest first. On a CPU a pass holds as many of them as
     keep their widest activations, `token_bytes` per token, within `caches` times a core's cache, and at least one: a
     larger pass is slower, since every layer then fetches from memory what the one before has written there. Elsewhere,
-    and at the most, `at_most` rows (None: all). With `LABHELPERS_PLAIN=1` rows come in their order, `at_most` at a time.
+    and at the most, `at_most` rows (None: all). With `LABHELPERS_PLAIN=1`: in their order, `at_most` at a time.
     """
     most = at_most or max(len(lengths), 1)
     if plain():
