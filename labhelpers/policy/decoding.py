@@ -60,7 +60,7 @@ class CacheDecoding:
         self.policy, self.decoder = policy, policy.base.get_decoder()
         self.logits = _logits(policy, len(query_mask))
         self.mask, self.encoded = query_mask, encoded  # [B, Q], decoder-only: grows with every token; [B, Q, d]
-        own = growing_cache()
+        own = growing_cache(policy.base.config.get_text_config(decoder=True))
         self.caches = [own] if encoded is None else [own, DynamicCache()]
         self.cache = own if encoded is None else EncoderDecoderCache(*self.caches)
 

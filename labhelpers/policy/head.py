@@ -15,6 +15,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
+from labhelpers.errors import ModelError
+
+# What a model raises that is called in a way in which it cannot be.
+UNUSABLE = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _WIDE = 30.0  # standard deviation of the logits at which a cap must show: Gemma 2's begins to bend there
 
 
@@ -54,13 +58,26 @@ def own_logits(base: PreTrainedModel, hidden: Float[Tensor, "*N d"]) -> Float[Te
 
 
 @torch.no_grad()
-def output_layer_is_all(base: PreTrainedModel, hidden: Float[Tensor, "1 T d"]) -> bool:
-    """Whether the output layer alone gives the model's own logits: at `hidden`, at 0, and at wide logits."""
+def output_layer_is_all(base: PreTrainedModel) -> bool:
+    """Whether the output layer alone gives the model's own logits: compared on random hidden states, on 0 (where a bias
+    shows) and on wide ones (where a cap shows). False for a model on the meta device, which has no numbers.
+
+    Raises ModelError where the model's own pass cannot be had from its hidden states on.
+    """
     layer = base.get_output_embeddings()
-    spread = layer(layer_input(base, hidden)).float().std().clamp(min=1e-6)
-    for factor in (0.0, 1.0, _WIDE / float(spread)):
-        own, alone = own_logits(base, factor * hidden), layer(layer_input(base, factor * hidden))
-        rounding = 8 * torch.finfo(own.dtype).eps * float(own.abs().max())
-        if not (own.shape == alone.shape and bool(((own - alone).abs() <= rounding).all())):
-            return False
+    if layer.weight.device.type == "meta":
+        return False
+    hidden = torch.randn(1, 8, layer.weight.shape[1], generator=torch.Generator().manual_seed(0)).to(layer.weight)
+    try:
+        spread = layer(layer_input(base, hidden)).float().std().clamp(min=1e-6)
+        for factor in (0.0, 1.0, _WIDE / float(spread)):
+            own, alone = own_logits(base, factor * hidden), layer(layer_input(base, factor * hidden))
+            rounding = 8 * torch.finfo(own.dtype).eps * float(own.abs().max())
+            if not (own.shape == alone.shape and bool(((own - alone).abs() <= rounding).all())):
+                return False
+    except UNUSABLE as error:
+        raise ModelError(
+            f"{type(base).__name__} cannot be a policy here: its logits cannot be computed from its decoder's states "
+            f"({error}). Choose another model as policy_model."
+        ) from error
     return True

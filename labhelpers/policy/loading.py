@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from labhelpers.errors import ModelError, TrainingError
 from labhelpers.policy.adapters import read_adapter
+from labhelpers.policy.examination import examine
 from labhelpers.policy.model import Policy
 from labhelpers.policy.pretrained import load_language_model
 from labhelpers.policy.quantised import quantise
@@ -55,7 +56,8 @@ def make_policy(
 
     The merge happens in the base's own dtype, or in float32 if that is a half precision. The new adapter's A matrices
     are drawn from `seed` by numpy, whose numbers are the same on every machine (torch.normal_'s are not), and its B
-    matrices are 0: policy and reference start equal. `quantization` is None, "8bit" or "4bit"; see `quantise`.
+    matrices are 0: policy and reference start equal. `quantization` is None, "8bit" or "4bit"; see `quantise`. Raises
+    ModelError for a model whose numbers the policy would not compute; see `examine`.
     """
     sft = None
     if sft_adapter is not None:
@@ -82,7 +84,9 @@ def make_policy(
     policy = Policy(model, sft)
     if gradient_checkpointing:
         policy.checkpoint_gradients()
-    return policy.eval()
+    policy.eval()
+    examine(policy)
+    return policy
 
 
 def default_targets(base: PreTrainedModel) -> list[str]:

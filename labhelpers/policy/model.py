@@ -32,7 +32,6 @@ from labhelpers.policy.fast.low_rank import fused_adapters
 from labhelpers.policy.fast.passes import passes, token_bytes
 from labhelpers.policy.head import layer_input, output_layer_is_all, own_logits
 from labhelpers.policy.logprobs import chosen_logprobs, token_logprobs
-from labhelpers.policy.padding import pad
 from labhelpers.policy.positions import positions
 
 VALUE_HEAD_FILE = "value_head.safetensors"
@@ -54,60 +53,13 @@ class Policy(nn.Module):
         self.checkpointed: list[nn.Module] = []  # layers whose activations backward computes again
         takes = inspect.signature(self.base.get_decoder().forward).parameters
         self.takes_positions = not self.is_encoder_decoder and "position_ids" in takes
-        self.plain_head, hidden_size = self._examined()
+        self.plain_head = output_layer_is_all(self.base)
+        hidden_size = self.base.get_output_embeddings().weight.shape[1]
         head_dtype = torch.float64 if self.dtype == torch.float64 else torch.float32
         self.value_head = nn.Linear(hidden_size, 1, dtype=head_dtype, device=self.device)
         nn.init.zeros_(self.value_head.weight)
         nn.init.zeros_(self.value_head.bias)
         self.token_bytes = token_bytes(self.base)
-
-    def _examined(self) -> tuple[bool, int]:
-        """Whether the output layer alone makes the logits, and the width of the hidden states.
-
-        Compares the logits of a few tokens with those of the model's own forward pass, without padding and with it.
-        Raises ModelError where they differ: log-probabilities and responses would be another model's.
-        """
-        weight = self.base.get_output_embeddings().weight
-        if weight.device.type == "meta":  # there are no numbers to compare
-            return False, weight.shape[1]
-        name, training = f"{type(self.base).__name__} in {self.dtype}", self.base.training
-        self.base.eval()
-        try:
-            own, found, padded, width = self._compared(len(weight))
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"{name} cannot be a policy here: its decoder cannot be called on its own ({error}). Choose another "
-                "model as policy_model."
-            ) from error
-        self.base.train(training)
-        # In a half precision padding moves the last digits, and with them which expert a token goes to.
-        half = self.dtype.itemsize == 2
-        for logits, share, what in [
-            (found, 0.05 if half else 1e-4, "its decoder and its output layer give other logits than its own forward"),
-            (padded, float("inf") if half else 1e-3, "its logits change with the padding of the query"),
-        ]:
-            if not bool((logits - own).abs().max() <= share * own.abs().max()):  # false for NaN too
-                raise ModelError(f"{name} cannot be a policy here: {what}. Choose another model as policy_model.")
-        return self.plain_head, width
-
-    @torch.no_grad()
-    def _compared(self, vocabulary: int) -> tuple[Tensor, Tensor, Tensor, int]:
-        """Logits `[1, T, V]` of a few tokens, which predict the next ones: the model's own, ours, ours after a padded
-        query; and the width of the hidden states. Sets `plain_head`."""
-        tokens = ((7 * torch.arange(16, device=self.device) + 3) % vocabulary)[None]
-        query, response = tokens[:, :8], tokens[:, 8:]
-        if self.is_encoder_decoder:
-            start = torch.full_like(response[:, :1], self.start_token)
-            inputs = {"input_ids": query, "decoder_input_ids": torch.cat([start, response[:, :-1]], 1)}
-        else:
-            inputs = {"input_ids": tokens[:, :-1]}
-        own = self.base(**inputs, use_cache=False).logits[:, -response.shape[1] :].double()
-        queries, query_mask = pad([query[0].tolist(), tokens[0, :11].tolist()], 0, self.padding_side, self.device)
-        ones = torch.ones_like(response)
-        hidden = self.hidden_states(query, torch.ones_like(query), response, ones)
-        self.plain_head = output_layer_is_all(self.base, hidden)
-        padded = self.hidden_states(queries[:1], query_mask[:1], response, ones)
-        return own, self.logits(hidden).double(), self.logits(padded).double(), hidden.shape[-1]
 
     @property
     def base(self) -> PreTrainedModel:
