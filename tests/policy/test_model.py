@@ -160,7 +160,10 @@ def test_the_old_behaviour_would_fail_the_check_above(folders):
 
 @pytest.mark.parametrize("with_sft", [True, False])
 def test_what_save_wrote_is_the_same_policy_again(folders, tmp_path, with_sft):
-    """Adapter and value head: by `load_policy_from`, and the adapter by peft alone on the bare base."""
+    """Adapter and value head: by `load_policy_from`, and the adapter by peft alone on the bare base.
+
+    In float64, but adapters are stored and folded in float32, which is seen in the seventh digit.
+    """
     policy, tokenizer = load_policy(str(folders[0]), folders[1] if with_sft else None, torch.float64)
     train_a_little(policy)
     rollout = generate(policy, tokenizer, PROMPTS, 20, seed=1)
@@ -172,7 +175,7 @@ def test_what_save_wrote_is_the_same_policy_again(folders, tmp_path, with_sft):
     )
     again, its_tokenizer = load_policy_from(tmp_path, str(folders[0]), torch.float64)
     for found, before in zip(teacher_forced(again, rollout), expected, strict=True):
-        torch.testing.assert_close(found, before, rtol=0, atol=1e-9)
+        torch.testing.assert_close(found, before, rtol=0, atol=1e-6)
     assert generate(again, its_tokenizer, PROMPTS, 20, seed=1).texts == rollout.texts
     pefts = Policy(PeftModel.from_pretrained(load_base(str(folders[0]), torch.float64), str(tmp_path))).eval()
     torch.testing.assert_close(teacher_forced(pefts, rollout)[0], expected[0], rtol=0, atol=1e-6)
@@ -193,8 +196,8 @@ def test_training_goes_on_from_what_was_saved(folders, tmp_path):
     assert (expected - rollout.logprobs).abs().max() > 1e-3
     again.save(tmp_path / "second")
     third, _ = load_policy_from(tmp_path / "second", str(folders[0]), torch.float64)
-    torch.testing.assert_close(teacher_forced(third, rollout)[0], expected, rtol=0, atol=1e-6)
-    torch.testing.assert_close(teacher_forced(third, rollout)[1], values, rtol=0, atol=1e-6)
+    torch.testing.assert_close(teacher_forced(third, rollout)[0], expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(teacher_forced(third, rollout)[1], values, rtol=0, atol=1e-5)
 
 
 def test_a_folder_without_a_value_head_that_fits_is_refused(folders, tmp_path):

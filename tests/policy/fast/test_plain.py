@@ -170,7 +170,7 @@ def test_a_ppo_step_with_and_without_what_is_fast(plainly, tmp_path, family):
 
     def step():
         policy, tokenizer = load_policy(base, sft, torch.float64)
-        settings = {"batch_size": 5, "mini_batch_size": 3, "ppo_epochs": 2, "learning_rate": 1e-3}
+        settings = {"batch_size": 5, "mini_batch_size": 5, "ppo_epochs": 2, "learning_rate": 1e-3}
         trainer = PPOTrainer(PPOConfig(**settings), policy, tokenizer)
         rollout = trainer.generate(PROMPTS, 8)
         stats = trainer.step(rollout, [float(len(text)) for text in rollout.texts])
