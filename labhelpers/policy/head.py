@@ -49,11 +49,14 @@ def own_logits(base: PreTrainedModel, hidden: Float[Tensor, "*N d"]) -> Float[Te
     if base.config.is_encoder_decoder:
         inputs = {"encoder_outputs": _Given(last_hidden_state=rows), "decoder_input_ids": tokens}
     given = _Given(last_hidden_state=rows)
+    before = vars(decoder).get("forward")  # a library that spreads a model over devices puts one here
     decoder.forward = lambda *_, **__: given
     try:
         logits = base(**inputs, use_cache=False).logits
     finally:
         del decoder.forward  # the class's own is there again
+        if before is not None:
+            decoder.forward = before
     return logits.reshape(*hidden.shape[:-1], -1)
 
 
