@@ -27,7 +27,7 @@ import datasets
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from labhelpers.errors import ModelError, TrainingError
@@ -82,7 +82,7 @@ def make_trainer(trainer_class: type, policy: Policy, config: Any, **arguments: 
         trainer = trainer_class(model=policy.model, args=config, **arguments)
     for printer in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(printer)
-    exact_head(policy.base)
+    exact_head(policy)
     if hasattr(trainer, "_calculate_rewards"):
         trainer._calculate_rewards = _in_float64(trainer._calculate_rewards)
     return trainer
@@ -143,12 +143,13 @@ def trl_dpo_loss(trainer, pairs: Dataset) -> float:
         return float(trainer.compute_loss(trainer.model, trainer._prepare_inputs(batch)))
 
 
-def exact_head(model: PreTrainedModel) -> None:
-    """Makes trl's fused output layer compute in the model's own precision, by the plain formulas.
+def exact_head(policy: Policy) -> None:
+    """Makes trl's fused output layer compute in the policy's own precision, by the plain formulas and from its logits.
 
     trl calls `model(..., labels=…, fused_lm_head=True)` and wants log-probabilities `[B, T-1]` (0 where the label is
     -100) with entropy, mean logit and whether the token was the likeliest, which it only logs.
     """
+    model = policy.base
     fused = model.forward
 
     @functools.wraps(type(model).forward)
@@ -159,13 +160,13 @@ def exact_head(model: PreTrainedModel) -> None:
         hidden = self.get_decoder()(*args, **kwargs).last_hidden_state[:, :-1]  # [B, T-1, d]
         targets = labels[:, 1:]
         keep = targets != -100
-        logits = self.get_output_embeddings()(hidden[keep])  # [N, V]
-        every = (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
+        logits = policy.logits(hidden[keep])  # [N, V]
+        every = logits.log_softmax(-1)
         chosen = every.gather(-1, targets[keep][:, None]).squeeze(-1)
         with torch.no_grad():
             extras = {
                 "entropy": -(every.exp() * every).sum(-1),
-                "mean_logits": logits.to(every).mean(-1),
+                "mean_logits": logits.mean(-1),
                 "is_top1": logits.argmax(-1) == targets[keep],
             }
         scattered = {name: _scatter(x, keep) for name, x in ({"log_probs": chosen} | extras).items()}

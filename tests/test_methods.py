@@ -26,7 +26,7 @@ from labhelpers.methods import (
     trl_dpo_loss,
 )
 from labhelpers.plots import frontier as frontier_plots
-from labhelpers.policy.loading import load_base, load_policy
+from labhelpers.policy.loading import load_base, load_policy, make_policy
 from labhelpers.ppo import generate
 from tests.support.models import PROMPTS, save_model
 
@@ -85,13 +85,14 @@ def test_the_output_layer_is_exact_where_trls_is_float32(folder):
     ids = torch.randint(2, 200, (3, 9), generator=torch.Generator().manual_seed(0))
     labels = ids.clone()
     labels[0, :5] = labels[1, 7:] = -100
-    model = load_base(folder, "float64", "cpu")
+    policy = make_policy(load_base(folder, "float64", "cpu"))
+    model = policy.base
     with torch.no_grad():
         plain = model(input_ids=ids).logits[:, :-1].log_softmax(-1)
         right = plain.gather(-1, ids[:, 1:, None]).squeeze(-1) * (labels[:, 1:] != -100)
         add_fused_lm_head(model, outputs=("log_probs", "entropy"))
         trls = model(input_ids=ids, labels=labels, fused_lm_head=True)
-        exact_head(model)
+        exact_head(policy)
         ours = model(input_ids=ids, labels=labels, fused_lm_head=True)
     assert ours.log_probs.dtype == torch.float64 and trls.log_probs.dtype == torch.float32
     torch.testing.assert_close(ours.log_probs, right, rtol=0, atol=1e-13)

@@ -6,7 +6,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "model": ["Policy"],
-        "loading": ["default_targets", "init_adapter", "load_base", "load_policy", "load_tokenizer", "make_policy"],
+        "loading": [
+            "default_targets",
+            "init_adapter",
+            "load_base",
+            "load_policy",
+            "load_policy_from",
+            "load_tokenizer",
+            "make_policy",
+        ],
         "rollout": ["Rollout", "generate", "generate_batches", "generate_texts"],
         "sampling": ["GREEDY", "Sampling"],
         "classifier": ["class_logits", "load_classifier"],

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labhelpers.errors import DataError, ModelError
 from labhelpers.policy.fast.passes import passes, token_bytes
-from labhelpers.sources.devices import resolve_device, resolve_dtype
-from labhelpers.sources.locations import model_folder
+from labhelpers.policy.padding import pad
+from labhelpers.policy.pretrained import load_text_classifier
 
 # Families whose positions are counted from the padding id + 1, so that they take fewer tokens than they have positions.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer"}
@@ -22,20 +22,11 @@ def load_classifier(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """(model in eval mode, tokenizer) of a sequence classifier: a folder, a Hub id or an fsspec address.
 
-    `dtype` is a name such as "float64" or "auto" (as stored), `device` a torch device or "auto" (GPU if there is one).
+    `dtype` is a name such as "float64" or "auto" (as stored), `device` a torch device or "auto" (see `resolve_device`).
     Only safetensors are read, never a pickle. Raises ModelError when the location holds no classifier.
     """
-    wanted = resolve_dtype(dtype)
-    folder = model_folder(location)
-    try:
-        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=wanted, use_safetensors=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"no classifier could be loaded from {str(location)!r}: {str(error).splitlines()[0]} Give a local folder "
-            "with config.json, model.safetensors and a tokenizer, or a Hub id that can be reached."
-        ) from error
-    return model.to(resolve_device(device)).eval(), tokenizer
+    model, tokenizer, _ = load_text_classifier(location, dtype, device)
+    return model, tokenizer
 
 
 def max_input_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
@@ -83,10 +74,8 @@ def class_logits(
     with torch.no_grad():
         for places in passes(lengths, token_bytes(model), model.device, at_most=batch_size):
             order.append(places)
-            rows = [torch.tensor(token_ids[i]) for i in places.tolist()]
-            input_ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad_id)  # [b, T]
-            mask = (torch.arange(input_ids.shape[1]) < lengths[places, None]).long()  # [b, T], 1 on tokens
-            logits = model(input_ids=input_ids.to(model.device), attention_mask=mask.to(model.device)).logits
+            input_ids, mask = pad([token_ids[i] for i in places.tolist()], pad_id, device=model.device)
+            logits = model(input_ids=input_ids, attention_mask=mask).logits
             parts.append(logits.cpu())
     logits = torch.cat(parts)
     logits = logits if logits.dtype == torch.float64 else logits.float()

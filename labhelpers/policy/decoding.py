@@ -19,11 +19,11 @@ from torch import Tensor
 from transformers import T5ForConditionalGeneration
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
+from labhelpers.policy.fast import plain
 from labhelpers.policy.fast.cache import growing_cache
 from labhelpers.policy.fast.products import side_by_side
 from labhelpers.policy.fast.t5_decoding import T5Decoding
 from labhelpers.policy.model import Policy
-from labhelpers.policy.positions import positions
 
 
 def start(
@@ -38,14 +38,15 @@ def start(
     if not policy.is_encoder_decoder:
         state = CacheDecoding(policy, query_mask)
         output = base.get_decoder()(
-            input_ids=queries, attention_mask=query_mask, position_ids=positions(query_mask),
-            past_key_values=state.cache, use_cache=True,
+            input_ids=queries, attention_mask=query_mask, past_key_values=state.cache, use_cache=True,
+            **policy.position_ids(query_mask),
         )  # fmt: skip
         return output.last_hidden_state[:, -1], state
     if encoded is None:
         encoded = policy.encode(queries, query_mask)
-    first = torch.full_like(queries[:, 0], base.config.decoder_start_token_id)
-    if type(base) is T5ForConditionalGeneration and base.dtype != torch.float16:  # which needs clamping here and there
+    first = torch.full_like(queries[:, 0], policy.start_token)
+    known = type(base) is T5ForConditionalGeneration and base.dtype != torch.float16  # which is clamped here and there
+    if known and not plain():
         state = T5Decoding(base, _logits(policy, len(encoded)), encoded, query_mask, room)
     else:
         state = CacheDecoding(policy, query_mask, encoded)
@@ -56,9 +57,10 @@ class CacheDecoding:
     """Decoding with the model's own forward pass and transformers' key-value cache."""
 
     def __init__(self, policy: Policy, query_mask: Tensor, encoded: Tensor | None = None):
-        self.decoder, self.logits = policy.base.get_decoder(), _logits(policy, len(query_mask))
+        self.policy, self.decoder = policy, policy.base.get_decoder()
+        self.logits = _logits(policy, len(query_mask))
         self.mask, self.encoded = query_mask, encoded  # [B, Q], decoder-only: grows with every token; [B, Q, d]
-        own = growing_cache()
+        own = growing_cache(policy.base.config.get_text_config(decoder=True))
         self.caches = [own] if encoded is None else [own, DynamicCache()]
         self.cache = own if encoded is None else EncoderDecoderCache(*self.caches)
 
@@ -68,7 +70,8 @@ class CacheDecoding:
             extra = {"encoder_hidden_states": self.encoded, "encoder_attention_mask": self.mask}
         else:
             self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], 1)
-            extra = {"attention_mask": self.mask, "position_ids": positions(self.mask)[:, -1:]}
+            extra = {name: ids[:, -1:] for name, ids in self.policy.position_ids(self.mask).items()}
+            extra["attention_mask"] = self.mask
         output = self.decoder(input_ids=tokens[:, None], past_key_values=self.cache, use_cache=True, **extra)
         return output.last_hidden_state[:, -1]
 
@@ -83,4 +86,6 @@ class CacheDecoding:
 
 
 def _logits(policy: Policy, rows: int) -> Callable[[Tensor], Tensor]:
+    if not policy.plain_head:
+        return policy.logits
     return functools.partial(policy.logits, head=side_by_side([policy.base.get_output_embeddings()], rows))

@@ -1,4 +1,4 @@
-"""From a location to a policy: base model, SFT adapter merged in, PPO adapter, value head."""
+"""From a location to a policy: base model, SFT adapter merged in, PPO adapter, value head; and back from a folder."""
 
 from __future__ import annotations
 
@@ -8,21 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSeq2SeqLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from labhelpers.errors import ModelError, TrainingError
 from labhelpers.policy.adapters import read_adapter
-from labhelpers.policy.fast.operations import fused_operations
+from labhelpers.policy.examination import examine
 from labhelpers.policy.model import Policy
+from labhelpers.policy.pretrained import load_language_model
 from labhelpers.policy.quantised import quantise
-from labhelpers.sources.devices import resolve_device, resolve_dtype
 from labhelpers.sources.locations import model_folder
 
 
@@ -32,18 +25,7 @@ def load_base(location: str, dtype: str | torch.dtype | None = "auto", device: s
     `location` is a folder, a Hub id or an fsspec address; `dtype` and `device` may be "auto". Raises ModelError when
     the location holds no such model.
     """
-    dtype, folder = resolve_dtype(dtype), model_folder(location)
-    try:
-        config = AutoConfig.from_pretrained(folder)
-        family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model = family.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"no language model could be loaded from {str(location)!r}: {str(error).splitlines()[0]} "
-            "Give a local folder with config.json and model.safetensors, a Hub id or an fsspec address; "
-            "the tiny profile needs none of them."
-        ) from error
-    return fused_operations(model.to(resolve_device(device)).eval())
+    return load_language_model(location, dtype, device)
 
 
 def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
@@ -74,7 +56,8 @@ def make_policy(
 
     The merge happens in the base's own dtype, or in float32 if that is a half precision. The new adapter's A matrices
     are drawn from `seed` by numpy, whose numbers are the same on every machine (torch.normal_'s are not), and its B
-    matrices are 0: policy and reference start equal. `quantization` is None, "8bit" or "4bit"; see `quantise`.
+    matrices are 0: policy and reference start equal. `quantization` is None, "8bit" or "4bit"; see `quantise`. Raises
+    ModelError for a model whose numbers the policy would not compute; see `examine`.
     """
     sft = None
     if sft_adapter is not None:
@@ -101,7 +84,9 @@ def make_policy(
     policy = Policy(model, sft)
     if gradient_checkpointing:
         policy.checkpoint_gradients()
-    return policy.eval()
+    policy.eval()
+    examine(policy)
+    return policy
 
 
 def default_targets(base: PreTrainedModel) -> list[str]:
@@ -138,4 +123,30 @@ def load_policy(
     tokenizer.padding_side = policy.padding_side
     if tokenizer.eos_token_id >= policy.base.config.vocab_size:
         raise TrainingError("the tokenizer's end-of-sequence id lies outside the model's vocabulary.")
+    return policy, tokenizer
+
+
+def load_policy_from(
+    folder: str | Path,
+    policy_model: str,
+    dtype: str | torch.dtype | None = "auto",
+    device: str = "auto",
+    **options: Any,
+) -> tuple[Policy, PreTrainedTokenizerBase]:
+    """The policy that `Policy.save` wrote to `folder`, and its tokenizer: to generate with, to measure, to train on.
+
+    `policy_model` is the bare base model that the policy was made from; `folder` is a path, a Hub id or an fsspec
+    address; `options` are those of `make_policy`. The saved adapter (SFT and PPO in one) is merged into the base, as
+    an SFT adapter is, and a fresh adapter comes on top. So the policy's reference is the policy as it was saved: KL
+    starts at 0 again, and saving after more training folds everything once more. If the saved adapter were the trained
+    one, the reference would be the bare base, which has seen neither. To go on against the first reference, with the
+    optimizer's state, resume the trainer from its checkpoint instead.
+
+    In a half precision the merge rounds the weights, as that of the SFT adapter does.
+
+    Raises ModelError when the folder holds no adapter, no value head, or one of another width.
+    """
+    folder = model_folder(folder)
+    policy, tokenizer = load_policy(policy_model, folder, dtype, device, **options)
+    policy.load_value_head(folder)
     return policy, tokenizer

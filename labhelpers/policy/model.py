@@ -12,6 +12,7 @@ queries are padded on the left, so that every response starts in the same column
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,16 +23,15 @@ from jaxtyping import Float, Int
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import (
-    PreTrainedModel,
-)
+from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from labhelpers.errors import ModelError
 from labhelpers.policy.adapters import fold_adapters
 from labhelpers.policy.fast.low_rank import fused_adapters
 from labhelpers.policy.fast.passes import passes, token_bytes
-from labhelpers.policy.logprobs import chosen_logprobs
+from labhelpers.policy.head import layer_input, output_layer_is_all, own_logits
+from labhelpers.policy.logprobs import chosen_logprobs, token_logprobs
 from labhelpers.policy.positions import positions
 
 VALUE_HEAD_FILE = "value_head.safetensors"
@@ -50,14 +50,16 @@ class Policy(nn.Module):
         self.model = fused_adapters(model)
         self.sft = sft  # the merged SFT adapter's tensors and scaling, needed again when saving
         self.is_encoder_decoder = bool(self.base.config.is_encoder_decoder)
-        self.scales_outputs = bool(getattr(self.base.config, "scale_decoder_outputs", False))
+        self.checkpointed: list[nn.Module] = []  # layers whose activations backward computes again
+        takes = inspect.signature(self.base.get_decoder().forward).parameters
+        self.takes_positions = not self.is_encoder_decoder and "position_ids" in takes
+        self.plain_head = output_layer_is_all(self.base)
         hidden_size = self.base.get_output_embeddings().weight.shape[1]
         head_dtype = torch.float64 if self.dtype == torch.float64 else torch.float32
         self.value_head = nn.Linear(hidden_size, 1, dtype=head_dtype, device=self.device)
         nn.init.zeros_(self.value_head.weight)
         nn.init.zeros_(self.value_head.bias)
         self.token_bytes = token_bytes(self.base)
-        self.checkpointed: list[nn.Module] = []  # layers whose activations backward computes again
 
     @property
     def base(self) -> PreTrainedModel:
@@ -71,6 +73,14 @@ class Policy(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         return self.base.get_output_embeddings().weight.dtype
+
+    @property
+    def start_token(self) -> int:
+        """The id that an encoder-decoder's responses start after. Raises ModelError if the model names none."""
+        for config in (self.base.config, self.base.generation_config):
+            if (token := getattr(config, "decoder_start_token_id", None)) is not None:
+                return token
+        raise ModelError("the model's config.json names no decoder_start_token_id: say there where a response starts.")
 
     @property
     def padding_side(self) -> str:
@@ -131,7 +141,7 @@ class Policy(nn.Module):
         if self.is_encoder_decoder:
             if encoded is None:
                 encoded = self.base.get_encoder()(input_ids=queries, attention_mask=query_mask).last_hidden_state
-            start = torch.full_like(responses[:, :1], self.base.config.decoder_start_token_id)
+            start = torch.full_like(responses[:, :1], self.start_token)
             inputs = torch.cat([start, responses[:, :-1]], 1)
             # No decoder mask: the padding stands on the right, where a causal decoder never looks back from.
             return self.base.get_decoder()(
@@ -140,20 +150,26 @@ class Policy(nn.Module):
         tokens = torch.cat([queries, responses[:, :-1]], 1)
         attention = torch.cat([query_mask, mask[:, :-1].to(query_mask)], 1)
         hidden = self.base.get_decoder()(
-            input_ids=tokens, attention_mask=attention, position_ids=positions(attention), use_cache=False
+            input_ids=tokens, attention_mask=attention, use_cache=False, **self.position_ids(attention)
         ).last_hidden_state
         return hidden[:, queries.shape[1] - 1 :]
+
+    def position_ids(self, attention: Int[Tensor, "B L"]) -> dict[str, Int[Tensor, "B L"]]:
+        """The argument that tells a decoder-only model where its tokens stand; empty if it finds out by itself."""
+        return {"position_ids": positions(attention)} if self.takes_positions else {}
 
     def logits(
         self, hidden: Float[Tensor, "*N d"], head: Callable[[Tensor], Tensor] | None = None
     ) -> Float[Tensor, "*N V"]:
-        """The vocabulary's logits, in float32 or better; `head` stands in for the model's output layer."""
-        logits = (head or self.base.get_output_embeddings())(self._scaled(hidden))
-        return logits if logits.dtype == torch.float64 else logits.float()
+        """The vocabulary's logits, in float32 or better: those of the model's own forward pass.
 
-    def _scaled(self, hidden: Tensor) -> Tensor:
-        """T5 1.0 scales its hidden states before the output layer, FLAN-T5 does not."""
-        return hidden * self.base.config.d_model**-0.5 if self.scales_outputs else hidden
+        `head` stands in for the output layer, where that layer is all there is (`plain_head`).
+        """
+        if self.plain_head:
+            logits = (head or self.base.get_output_embeddings())(layer_input(self.base, hidden))
+        else:
+            logits = own_logits(self.base, hidden)
+        return logits if logits.dtype == torch.float64 else logits.float()
 
     def values(self, hidden: Float[Tensor, "*N d"]) -> Float[Tensor, "*N"]:
         """The value head's estimate of the return from here on."""
@@ -174,7 +190,10 @@ class Policy(nn.Module):
         hidden = self.hidden_states(queries, query_mask, responses, mask, encoded)
         keep = mask.bool()
         chosen = hidden[keep]
-        taken = chosen_logprobs(self.base.get_output_embeddings(), self._scaled(chosen), responses[keep])
+        if self.plain_head:
+            taken = chosen_logprobs(self.base.get_output_embeddings(), layer_input(self.base, chosen), responses[keep])
+        else:
+            taken = token_logprobs(self.logits(chosen), responses[keep])
         logprobs = torch.zeros(mask.shape, dtype=taken.dtype, device=taken.device).masked_scatter(keep, taken)
         values = self.values(chosen)
         return logprobs, torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(keep, values)
@@ -194,8 +213,18 @@ class Policy(nn.Module):
         save_file(head, folder / VALUE_HEAD_FILE)
 
     def load_value_head(self, folder: str | Path) -> None:
-        """Loads what `save` wrote beside the adapter. Raises ModelError when there is none."""
+        """Loads what `save` wrote beside the adapter. Raises ModelError when there is none, or one of another width."""
         file = Path(folder) / VALUE_HEAD_FILE
         if not file.is_file():
             raise ModelError(f"{folder} holds no {VALUE_HEAD_FILE}: it was not written by Policy.save.")
-        self.value_head.load_state_dict(load_file(file))
+        saved, own = load_file(file), self.value_head.state_dict()
+        if {name: t.shape for name, t in saved.items()} != {name: t.shape for name, t in own.items()}:
+            raise ModelError(
+                f"the value head in {folder} does not fit: it holds {_shapes(saved)}, this policy's {_shapes(own)}. It "
+                "was saved with another base model; give that one as policy_model."
+            )
+        self.value_head.load_state_dict(saved)
+
+
+def _shapes(tensors: dict[str, Tensor]) -> str:
+    return ", ".join(f"{name} {tuple(t.shape)}" for name, t in sorted(tensors.items()))

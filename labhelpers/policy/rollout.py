@@ -15,6 +15,7 @@ from labhelpers.errors import TrainingError
 from labhelpers.policy.decoding import start
 from labhelpers.policy.logprobs import token_logprobs
 from labhelpers.policy.model import Policy
+from labhelpers.policy.padding import pad
 from labhelpers.policy.sampling import POLICY_ITSELF, Sampling, sample_tokens, uniforms
 
 
@@ -109,18 +110,12 @@ def pad_queries(
     if len(queries) == 0:
         raise TrainingError("there is no query to respond to.")
     rows = [tokenizer(q).input_ids if isinstance(q, str) else torch.as_tensor(q).tolist() for q in queries]
-    longest = max(len(row) for row in rows)
     for i, row in enumerate(rows):
         if not row:
             raise TrainingError(f"query {i} has no token.")
         if max_length is not None and len(row) > max_length:
             raise TrainingError(f"query {i} has {len(row)} tokens, the model takes {max_length}. Filter or shorten it.")
-    ids = torch.full((len(rows), longest), tokenizer.pad_token_id, dtype=torch.int64)
-    mask = torch.zeros_like(ids)
-    for i, row in enumerate(rows):
-        where = slice(0, len(row)) if side == "right" else slice(longest - len(row), longest)
-        ids[i, where], mask[i, where] = torch.tensor(row), 1
-    return ids.to(device), mask.to(device)
+    return pad(rows, tokenizer.pad_token_id, side, device)
 
 
 def max_query_tokens(policy: Policy, new_tokens: int) -> int | None:

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labhelpers.errors import DataError, ModelError, TrainingError
 from labhelpers.policy.classifier import class_logits, max_input_tokens
-from labhelpers.policy.fast.operations import fused_operations
+from labhelpers.policy.pretrained import load_text_classifier
 from labhelpers.sources.locations import model_folder
 from labhelpers.sources.quiet import quiet
 
@@ -149,26 +149,7 @@ def encode_texts(reward_model: RewardModel, texts: Sequence[str]) -> list[list[i
 
 def _load(location, dtype, device: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, list[str]]:
     """(model with one output, tokenizer, names of the parameters that the checkpoint did not have)."""
-    wanted = getattr(torch, dtype, None) if isinstance(dtype, str) and dtype != "auto" else dtype
-    if wanted != "auto" and not isinstance(wanted, torch.dtype):
-        raise ModelError(f"dtype {dtype!r} is unknown; choose auto, float64, float32 or bfloat16.")
-    folder = model_folder(location)
-    try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            folder, num_labels=1, dtype=wanted, use_safetensors=True, output_loading_info=True,
-            ignore_mismatched_sizes=True,
-        )  # fmt: skip
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"no reward model could be loaded from {str(location)!r}: {str(error).splitlines()[0]} Give a local folder "
-            "with config.json, model.safetensors and a tokenizer, or a Hub id that can be reached."
-        ) from error
-    mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    missing = sorted(set(info["missing_keys"]) | set(mismatched))
-    return fused_operations(model.to(device).eval()), tokenizer, missing
+    return load_text_classifier(location, dtype, device, "reward model", num_labels=1, ignore_mismatched_sizes=True)
 
 
 def _merge(location, sft_adapter, folder: str) -> str:

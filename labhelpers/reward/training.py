@@ -8,6 +8,7 @@ encoded once however many pairs it is in; and the loss of a prompt is the *mean*
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -25,6 +26,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import RewardConfig, RewardTrainer
 
 from labhelpers.errors import DataError, TrainingError
+from labhelpers.policy.padding import pad
 from labhelpers.reward.model import RewardModel, encode_texts, format_text, pairwise_loss
 from labhelpers.sources.quiet import quiet
 
@@ -129,18 +131,17 @@ class _PromptTrainer(RewardTrainer):
                 args=arguments,
                 train_dataset=rows,
                 processing_class=reward_model.tokenizer,
-                data_collator=_collate,
+                data_collator=functools.partial(_collate, pad_id=reward_model.tokenizer.pad_token_id),
             )
         for printer in (PrinterCallback, ProgressCallback):
             self.remove_callback(printer)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         weights, sides = inputs.pop("weights"), inputs.pop("sides")
-        pad_id = self.processing_class.pad_token_id
 
         def both_sides(input_ids: Tensor, attention_mask: Tensor, **_: Any) -> SimpleNamespace:
             """Logits `[2P, 1]`, first all chosen and then all rejected, from the unique texts `[U, T]`."""
-            rewards = _rewards(model, input_ids, attention_mask, pad_id)  # [U]
+            rewards = _rewards(model, input_ids, attention_mask)  # [U]
             return SimpleNamespace(logits=rewards[sides][:, None])
 
         loss, outputs = super().compute_loss(both_sides, inputs, return_outputs=True)
@@ -152,28 +153,24 @@ class _PromptTrainer(RewardTrainer):
         """A checkpoint to resume from needs no model card."""
 
 
-def _collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """`input_ids` of the unique texts (ragged, as lists), `sides` `[2P]` into them, `weights` `[P]`."""
+def _collate(rows: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
+    """`input_ids` and `attention_mask` of the unique texts `[U, T]`, `sides` `[2P]` into them, `weights` `[P]`."""
     chosen = [tuple(ids) for row in rows for ids in row["chosen_ids"]]
     rejected = [tuple(ids) for row in rows for ids in row["rejected_ids"]]
     place = {ids: i for i, ids in enumerate(dict.fromkeys(chosen + rejected))}
-    lengths = [len(ids) for ids in place]
-    input_ids = torch.zeros(len(place), max(lengths), dtype=torch.long)  # [U, T]
-    for i, ids in enumerate(place):
-        input_ids[i, : len(ids)] = torch.tensor(ids)
+    input_ids, attention_mask = pad(list(place), pad_id)
     return {
         "input_ids": input_ids,
-        "attention_mask": (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long(),
+        "attention_mask": attention_mask,
         "sides": torch.tensor([place[ids] for ids in chosen + rejected]),
         "weights": torch.tensor([w for row in rows for w in row["weights"]], dtype=torch.float64),
     }
 
 
-def _rewards(model, input_ids: Tensor, attention_mask: Tensor, pad_id: int) -> Tensor:
+def _rewards(model, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
     """Rewards `[U]` of texts `[U, T]`, a few of similar length at a time: padding would cost a quarter of the work."""
     lengths = attention_mask.sum(-1)
     order = torch.argsort(lengths, stable=True)
-    input_ids = torch.where(attention_mask.bool(), input_ids, pad_id)
     parts = []
     for some in order.split(_TOGETHER):
         longest = int(lengths[some].max())

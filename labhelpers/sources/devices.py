@@ -12,13 +12,16 @@ from labhelpers.errors import ModelError
 DTYPES = ("auto", "float64", "float32", "bfloat16", "float16")
 
 
-def resolve_device(device: str = "auto") -> str:
-    """ "auto" is CUDA where there is one, else Apple's MPS, else the CPU; other names stay as they are."""
+def resolve_device(device: str = "auto", dtype: torch.dtype | None = None) -> str:
+    """ "auto" is CUDA where there is one, else Apple's MPS, else the CPU; other names stay as they are.
+
+    MPS has no float64: for that `dtype`, "auto" is the CPU there.
+    """
     if device != "auto":
         return device
     if torch.cuda.is_available():
         return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return "mps" if torch.backends.mps.is_available() and dtype != torch.float64 else "cpu"
 
 
 def resolve_dtype(dtype: str | torch.dtype | None = "auto") -> torch.dtype | str:

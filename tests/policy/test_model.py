@@ -6,10 +6,11 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import Linear as LoraLinear
+from safetensors.torch import save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
 from labhelpers.errors import ModelError, TrainingError
-from labhelpers.policy.loading import init_adapter, load_base, load_policy, make_policy
+from labhelpers.policy.loading import init_adapter, load_base, load_policy, load_policy_from, make_policy
 from labhelpers.policy.model import Policy
 from labhelpers.policy.rollout import pad_queries
 from labhelpers.policy.sampling import GREEDY, Sampling
@@ -159,20 +160,55 @@ def test_the_old_behaviour_would_fail_the_check_above(folders):
 
 
 @pytest.mark.parametrize("with_sft", [True, False])
-def test_saved_adapter_gives_the_same_logits_on_the_bare_base(folders, tmp_path, with_sft):
-    policy, tokenizer = load_policy(str(folders[0]), folders[1] if with_sft else None, torch.float32)
+def test_what_save_wrote_is_the_same_policy_again(folders, tmp_path, with_sft):
+    """Adapter and value head: by `load_policy_from`, and the adapter by peft alone on the bare base.
+
+    In float64, but adapters are stored and folded in float32, which is seen in the seventh digit.
+    """
+    policy, tokenizer = load_policy(str(folders[0]), folders[1] if with_sft else None, torch.float64)
     train_a_little(policy)
     rollout = generate(policy, tokenizer, PROMPTS, 20, seed=1)
-    expected, values = teacher_forced(policy, rollout)
+    expected = teacher_forced(policy, rollout)
+    assert (expected[1][rollout.mask.bool()] != 0).all()
     policy.save(tmp_path)
     assert sorted(f.name for f in tmp_path.iterdir()) == sorted(
         ["adapter_config.json", "adapter_model.safetensors", "value_head.safetensors"]
     )
-    reloaded = Policy(PeftModel.from_pretrained(load_base(str(folders[0]), torch.float32), str(tmp_path))).eval()
-    reloaded.load_value_head(tmp_path)
-    logprobs, reloaded_values = teacher_forced(reloaded, rollout)
-    torch.testing.assert_close(logprobs, expected, rtol=0, atol=1e-5)
-    torch.testing.assert_close(reloaded_values, values, rtol=0, atol=1e-5)
+    again, its_tokenizer = load_policy_from(tmp_path, str(folders[0]), torch.float64)
+    for found, before in zip(teacher_forced(again, rollout), expected, strict=True):
+        torch.testing.assert_close(found, before, rtol=0, atol=1e-6)
+    assert generate(again, its_tokenizer, PROMPTS, 20, seed=1).texts == rollout.texts
+    pefts = Policy(PeftModel.from_pretrained(load_base(str(folders[0]), torch.float64), str(tmp_path))).eval()
+    torch.testing.assert_close(teacher_forced(pefts, rollout)[0], expected[0], rtol=0, atol=1e-6)
+
+
+def test_training_goes_on_from_what_was_saved(folders, tmp_path):
+    """The reference of a policy that was loaded is the policy as it was saved; saving it again folds both trainings."""
+    policy, tokenizer = load(folders)
+    policy.save(tmp_path / "first")
+    again, _ = load_policy_from(tmp_path / "first", str(folders[0]), torch.float64, lora_r=3)
+    rollout = generate(again, tokenizer, PROMPTS, 20, seed=1)
+    with again.reference():
+        torch.testing.assert_close(teacher_forced(again, rollout)[0], rollout.logprobs, rtol=0, atol=1e-9)
+    torch.testing.assert_close(rollout.logprobs, teacher_forced(policy, rollout)[0], rtol=0, atol=1e-6)
+    assert any(p.requires_grad for name, p in again.named_parameters() if ".lora_" in name)
+    train_a_little(again)
+    expected, values = teacher_forced(again, rollout)
+    assert (expected - rollout.logprobs).abs().max() > 1e-3
+    again.save(tmp_path / "second")
+    third, _ = load_policy_from(tmp_path / "second", str(folders[0]), torch.float64)
+    torch.testing.assert_close(teacher_forced(third, rollout)[0], expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(teacher_forced(third, rollout)[1], values, rtol=0, atol=1e-5)
+
+
+def test_a_folder_without_a_value_head_that_fits_is_refused(folders, tmp_path):
+    with pytest.raises(ModelError, match="holds no value_head.safetensors: it was not written by Policy.save"):
+        load_policy_from(folders[1], str(folders[0]))
+    policy, _ = load(folders, trained=False)
+    policy.save(tmp_path)
+    save_file({"weight": torch.zeros(1, 7), "bias": torch.zeros(1)}, tmp_path / "value_head.safetensors")
+    with pytest.raises(ModelError, match=r"does not fit: it holds bias \(1,\), weight \(1, 7\), this policy's .* 32"):
+        load_policy_from(tmp_path, str(folders[0]))
 
 
 def test_the_naive_save_loads_silently_and_is_wrong(folders, tmp_path):

@@ -1,10 +1,16 @@
-"""What is asked of the machine: memory that stays with the process."""
+"""What is asked of the machine: a device that can do it, and memory that stays with the process."""
 
 import platform
 import subprocess
 import sys
 
 import pytest
+import torch
+
+from labhelpers.errors import ModelError
+from labhelpers.policy import load_base, load_classifier
+from labhelpers.reward import load_reward_model
+from labhelpers.sources.devices import resolve_device
 
 _FAULTS = """
 import resource, sys, torch
@@ -29,3 +35,29 @@ def test_freed_memory_is_used_again():
         return int(done.stdout)
 
     assert faults("keep") < 200 < 1000 < faults("default")
+
+
+@pytest.mark.parametrize(
+    "cuda, mps, dtype, expected",
+    [
+        (True, True, torch.float32, "cuda"),
+        (True, False, torch.float64, "cuda"),
+        (False, True, torch.float32, "mps"),
+        (False, True, None, "mps"),
+        (False, True, torch.float64, "cpu"),
+        (False, False, torch.float32, "cpu"),
+    ],
+)
+def test_auto_is_the_best_device_that_knows_the_dtype(monkeypatch, cuda, mps, dtype, expected):
+    """Apple's MPS has no float64."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert resolve_device("auto", dtype) == expected
+    assert resolve_device("cpu", dtype) == "cpu"
+
+
+@pytest.mark.parametrize("load", [load_base, load_classifier, load_reward_model])
+@pytest.mark.parametrize("name", ["float65", "int8", "nn"])
+def test_every_loader_knows_the_same_dtypes(load, name, tmp_path):
+    with pytest.raises(ModelError, match=f"dtype '{name}' is unknown; choose auto, float64"):
+        load(tmp_path, name)

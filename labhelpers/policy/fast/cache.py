@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from torch import Tensor
+from transformers import PretrainedConfig
 from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from labhelpers.policy.fast import plain
 
 
 class GrowingLayer(DynamicLayer):
@@ -41,8 +44,15 @@ def _larger(filled: Tensor, room: int) -> Tensor:
     return larger
 
 
-def growing_cache() -> DynamicCache:
-    """A DynamicCache made of growing layers: `[B, H, t, d]` keys and values per layer."""
-    cache = DynamicCache()
-    cache.layer_class_to_replicate = GrowingLayer
-    return cache
+def growing_cache(config: PretrainedConfig) -> DynamicCache:
+    """A cache made of growing layers, `[B, H, t, d]` keys and values each.
+
+    It is transformers' own where a model of this `config` keeps something else (the last tokens of a window, a
+    recurrent state), and with `LABHELPERS_PLAIN=1`.
+    """
+    cache = DynamicCache(config=config)
+    if plain() or any(type(layer) is not DynamicLayer for layer in cache.layers):
+        return cache
+    growing = DynamicCache()
+    growing.layer_class_to_replicate = GrowingLayer
+    return growing

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class _ChosenLogprobs(torch.autograd.Function):
+class ChosenLogprobs(torch.autograd.Function):
     """d log p(a) / d hidden = W[a] - softmax(logits) W depends on nothing that comes later, so it is computed in the
     forward pass, while the logits are there; backward only scales it."""
 

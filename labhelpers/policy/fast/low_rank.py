@@ -10,13 +10,18 @@ from peft import PeftModel
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 
+from labhelpers.policy.fast import plain
+
 
 def fused_adapters(model: PeftModel) -> PeftModel:
     """Makes plain LoRA layers add their update in one product, in the precision of the layer; returns the model.
 
     peft computes in the adapter's precision, which is float32 beside a bfloat16 layer: it converts the whole input, and
-    adds in steps that autograd keeps. The adapter's weights, their gradients and their updates stay in float32.
+    adds in steps that autograd keeps. The adapter's weights, their gradients and their updates stay in float32. With
+    `LABHELPERS_PLAIN=1` peft's own layers stay.
     """
+    if plain():
+        return model
     for module in model.modules():
         if type(module) is LoraLinear and not module.lora_variant:
             module.forward = functools.partial(_with_low_rank, module)

@@ -10,14 +10,17 @@ import torch.nn.functional as F
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 
+from labhelpers.policy.fast import plain
+
 
 def side_by_side(modules: Sequence[nn.Module], rows: int) -> Callable[[Tensor], Tensor]:
     """Several linear layers of one input as one function of `rows` rows, which returns their outputs side by side.
 
-    Active adapters are added to the weights, or in a half precision, which would round them away, to the result.
+    Active adapters are added to the weights. A half precision would round them away there: they are added to the
+    result. Layers that are not plain linear ones are called one by one, and so are all with `LABHELPERS_PLAIN=1`.
     """
     parts = [_weight_and_adapters(module) for module in modules]
-    if any(part is None for part in parts):
+    if plain() or any(part is None for part in parts):
         return lambda x: torch.cat([module(x) for module in modules], -1)
     weights, adapters = zip(*parts, strict=True)
     if weights[0].dtype in (torch.float32, torch.float64):

@@ -1,0 +1,71 @@
+"""Loading models and tokenizers: one way for policies, classifiers and reward models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from labhelpers.errors import ModelError
+from labhelpers.policy.fast.operations import fused_operations
+from labhelpers.sources.devices import resolve_device, resolve_dtype
+from labhelpers.sources.locations import model_folder
+
+
+def load_language_model(location: str, dtype: str | torch.dtype | None, device: str) -> PreTrainedModel:
+    """The language model at `location`, of the family that its config names; see `_placed`.
+
+    Raises ModelError when the location holds none.
+    """
+    wanted, folder = resolve_dtype(dtype), model_folder(location)
+    with _refusing("language model", location, "config.json and model.safetensors"):
+        config = AutoConfig.from_pretrained(folder)
+        family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        model = family.from_pretrained(folder, dtype=wanted, use_safetensors=True)
+    return _placed(model, device)
+
+
+def load_text_classifier(
+    location: str, dtype: str | torch.dtype | None, device: str, what: str = "classifier", **options: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, list[str]]:
+    """(model, tokenizer, names of the parameters that the checkpoint does not have in this shape); see `_placed`.
+
+    `what` is the name of the model in error messages, `options` are those of `from_pretrained`. Raises ModelError when
+    the location holds no such model.
+    """
+    wanted, folder = resolve_dtype(dtype), model_folder(location)
+    with _refusing(what, location, "config.json, model.safetensors and a tokenizer"):
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=wanted, use_safetensors=True, output_loading_info=True, **options
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
+    return _placed(model, device), tokenizer, sorted({*info["missing_keys"], *mismatched})
+
+
+def _placed(model: PreTrainedModel, device: str) -> PreTrainedModel:
+    """The model on its device, in eval mode, with the operations that are known made faster."""
+    return fused_operations(model.to(resolve_device(device, model.dtype)).eval())
+
+
+@contextmanager
+def _refusing(what: str, location: str, files: str) -> Iterator[None]:
+    """Turns what transformers raises for a location without a model into a ModelError that says what to give."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"no {what} could be loaded from {str(location)!r}: {str(error).splitlines()[0]} Give a local folder with "
+            f"{files}, a Hub id that can be reached or an fsspec address; the tiny profile needs none of them."
+        ) from error
