@@ -10,7 +10,7 @@ NBVAL := $(PYTHON) -m pytest --nbval notebooks --nbval-sanitize-with tests/nbval
 # One process a core is faster than torch's threads for models this small, and two of both would fight.
 UNIT := OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests -q -n 2 --dist loadscope -p no:nbval
 
-.PHONY: help labs test test-all bench data jupyter book clean
+.PHONY: help labs lint test test-all bench data jupyter book clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -18,17 +18,18 @@ help: ## list these commands
 labs: $(INSTALLED) ## execute the whole course headlessly (tiny profile) into runs/tiny
 	.venv/bin/labs run --profile tiny --output-dir runs/tiny
 
-test: $(INSTALLED) ## ruff, the unit tests, then every notebook against its stored outputs
-	$(PYTHON) -m ruff check .
-	$(PYTHON) -m ruff format --check .
+test: $(INSTALLED) lint ## ruff, import-linter, the unit tests, then every notebook against its stored outputs
 	$(UNIT) -m "not slow and not browser"
 	$(NBVAL)
 
-test-all: $(INSTALLED) $(BOOK_TOOLS) ## what make test does, with the slow and the special tests
-	$(PYTHON) -m ruff check .
-	$(PYTHON) -m ruff format --check .
+test-all: $(INSTALLED) $(BOOK_TOOLS) lint ## what make test does, with the slow and the special tests
 	$(UNIT)
 	$(NBVAL)
+
+lint: $(INSTALLED)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	.venv/bin/lint-imports --no-cache
 
 bench: $(INSTALLED) ## how long a PPO step takes
 	$(PYTHON) tests/benchmarks/ppo_speed.py

@@ -26,8 +26,8 @@ from labhelpers.methods import (
     trl_dpo_loss,
 )
 from labhelpers.plots import frontier as frontier_plots
+from labhelpers.policy import generate
 from labhelpers.policy.loading import load_base, load_policy, make_policy
-from labhelpers.ppo import generate
 from tests.support.models import PROMPTS, save_model
 
 PAIRS = Dataset.from_dict(

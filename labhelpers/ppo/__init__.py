@@ -5,38 +5,25 @@ writes), `experience` (what travels through a step), `config` and `trainer` (the
 `statistics` (what it reports), `checkpoint` (stopping and going on), `processes` (several of them).
 """
 
-from labhelpers.policy.rollout import Rollout, generate, generate_texts
-from labhelpers.ppo.config import PPOConfig
-from labhelpers.ppo.experience import Experience
-from labhelpers.ppo.loss import (
-    AdaptiveKLController,
-    FixedKLController,
-    PPOLosses,
-    gae,
-    masked_mean,
-    masked_var,
-    ppo_losses,
-    token_rewards,
-    update_diagnostics,
-    whiten,
-)
-from labhelpers.ppo.trainer import PPOTrainer
+import lazy_loader
 
-__all__ = [
-    "AdaptiveKLController",
-    "Experience",
-    "FixedKLController",
-    "PPOConfig",
-    "PPOLosses",
-    "PPOTrainer",
-    "Rollout",
-    "gae",
-    "generate",
-    "generate_texts",
-    "masked_mean",
-    "masked_var",
-    "ppo_losses",
-    "token_rewards",
-    "update_diagnostics",
-    "whiten",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "config": ["PPOConfig"],
+        "experience": ["Experience"],
+        "loss": [
+            "AdaptiveKLController",
+            "FixedKLController",
+            "PPOLosses",
+            "gae",
+            "masked_mean",
+            "masked_var",
+            "ppo_losses",
+            "token_rewards",
+            "update_diagnostics",
+            "whiten",
+        ],
+        "trainer": ["PPOTrainer"],
+    },
+)

@@ -18,12 +18,13 @@ from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.utils import logging as transformers_logging
 
+from labhelpers.policy import generate_texts
 from labhelpers.policy.fast.operations import fused_operations
 from labhelpers.policy.loading import make_policy
 from labhelpers.policy.logprobs import token_logprobs
 from labhelpers.policy.model import Policy
 from labhelpers.policy.sampling import permutation
-from labhelpers.ppo import PPOConfig, PPOTrainer, generate_texts
+from labhelpers.ppo import PPOConfig, PPOTrainer
 from labhelpers.reward.toxicity import Toxicity, ToxicityReward
 from labhelpers.sources.devices import keep_freed_memory
 

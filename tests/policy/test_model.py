@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
 from labhelpers.errors import ModelError, TrainingError
+from labhelpers.policy import generate, generate_texts
 from labhelpers.policy.loading import init_adapter, load_base, load_policy, load_policy_from, make_policy
 from labhelpers.policy.model import Policy
 from labhelpers.policy.rollout import pad_queries
 from labhelpers.policy.sampling import GREEDY, Sampling
-from labhelpers.ppo import generate, generate_texts
 from tests.support.models import FAMILIES, PROMPTS, save_model, save_sft_adapter, tiny_model
 
 LIMITS = [24, 5, 24, 17, 1]

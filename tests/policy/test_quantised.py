@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from labhelpers.errors import ModelError
+from labhelpers.policy import generate
 from labhelpers.policy.loading import load_policy
 from labhelpers.policy.quantised import quantise
-from labhelpers.ppo import generate
 from labhelpers.sources.locations import data_dir
 from tests.support.models import tiny_model
 

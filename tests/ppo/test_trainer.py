@@ -15,8 +15,9 @@ from datasets import Dataset
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from labhelpers.errors import ArtifactError, TrainingError
+from labhelpers.policy import Rollout
 from labhelpers.policy.loading import load_policy
-from labhelpers.ppo import PPOConfig, PPOTrainer, Rollout
+from labhelpers.ppo import PPOConfig, PPOTrainer
 from tests.support.models import PROMPTS, save_model, save_sft_adapter
 from tests.support.paths import ROOT
 

@@ -11,6 +11,7 @@ from transformers.activations import NewGELUActivation
 from transformers.cache_utils import DynamicCache, DynamicLayer
 from transformers.models.t5.modeling_t5 import T5LayerNorm
 
+from labhelpers.policy import generate
 from labhelpers.policy.decoding import CacheDecoding, start
 from labhelpers.policy.fast.cache import GrowingLayer, growing_cache
 from labhelpers.policy.fast.passes import passes
@@ -18,7 +19,8 @@ from labhelpers.policy.fast.products import side_by_side
 from labhelpers.policy.fast.t5_decoding import T5Decoding
 from labhelpers.policy.loading import load_policy
 from labhelpers.policy.logprobs import chosen_logprobs
-from labhelpers.ppo import PPOConfig, PPOTrainer, generate
+from labhelpers.policy.sampling import GREEDY
+from labhelpers.ppo import PPOConfig, PPOTrainer
 from tests.support.models import PROMPTS, save_model, save_sft_adapter, tiny_model
 
 DTYPES = [(torch.float64, 1e-13), (torch.float32, 1e-5), (torch.bfloat16, 0.05)]
@@ -188,6 +190,6 @@ def test_greedy_responses_are_the_same_in_float32(plainly, tmp_path):
 
     def respond():
         policy, tokenizer = load_policy(base, dtype="float32")
-        return generate(policy, tokenizer, PROMPTS, 10, do_sample=False).responses.tolist()
+        return generate(policy, tokenizer, PROMPTS, 10, sampling=GREEDY).responses.tolist()
 
     assert respond() == plainly(respond)

@@ -1,0 +1,39 @@
+"""What import-linter cannot see of the architecture: names in text, and what an import brings along."""
+
+import ast
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.paths import ROOT
+
+FOLDERS = sorted(path.parent.name for path in ROOT.glob("labhelpers/*/__init__.py"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_name_that_a_folder_offers_is_there(folder):
+    """The names are text in `__init__`, loaded on first use: a stale one would fail in a learner's hands."""
+    package = importlib.import_module(f"labhelpers.{folder}")
+    assert all(hasattr(package, name) for name in getattr(package, "__all__", ()))
+
+
+def test_no_module_is_imported_by_a_text():
+    """import-linter sees import statements, also inside functions, and nothing else."""
+    for path in (ROOT / "labhelpers").rglob("*.py"):
+        if path == ROOT / "labhelpers" / "__init__.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+            if name in ("import_module", "__import__"):
+                assert not any("labhelpers" in ast.unparse(argument) for argument in node.args), path
+
+
+@pytest.mark.parametrize("module", ["labhelpers", "labhelpers.cli", *(f"labhelpers.{name}" for name in FOLDERS)])
+def test_importing_a_folder_is_cheap(module):
+    """torch, transformers and pandas are imported by what needs them, when it is used."""
+    heavy = "{'torch', 'transformers', 'pandas', 'datasets', 'matplotlib'}"
+    code = f"import sys, {module}; print(*sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not done.stdout.strip()
