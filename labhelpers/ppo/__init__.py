@@ -1,8 +1,8 @@
-"""Proximal policy optimization for language models of both families, encoder-decoder and decoder-only.
+"""PPO (proximal policy optimization): trains a policy to write responses that get a higher reward.
 
 Read in this order: `loss` (the arithmetic, each formula with its source), `labhelpers.policy.rollout` (the policy
-writes), `experience` (what travels through a step), `config` and `trainer` (the loop), `batches` (its queries),
-`statistics` (what it reports), `checkpoint` (stopping and going on), `processes` (several of them).
+writes), `experience` (the data of one step), `config` and `trainer` (the loop), `batches` (the queries of each step),
+`statistics` (what a step reports), `checkpoint` (stopping and resuming), `processes` (training on several processes).
 """
 
 import lazy_loader

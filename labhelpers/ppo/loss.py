@@ -1,12 +1,13 @@
 """The arithmetic of PPO for language models: token rewards, advantages, the clipped losses, the KL controller.
 
 Everything here works on tensors of B responses of T tokens, `Float[Tensor, "B T"]`, and a `mask` that is 1 on response
-tokens up to and including end-of-sequence. What stands outside the mask never influences a result.
+tokens up to and including end-of-sequence. Values outside the mask never influence a result.
 
 Sources: Schulman et al. 2017, "Proximal policy optimization algorithms" (the clip); Schulman et al. 2016,
 "High-dimensional continuous control using generalized advantage estimation" (GAE); Ziegler et al. 2019, "Fine-tuning
 language models from human preferences" (KL penalty and its controller). The numbers agree with trl 0.11.4, the last
-classic release, except that whitened rewards are masked again (there, padding leaked into the advantages).
+release with the classic trainer, with one exception: here whitened rewards are masked again. In trl, padding leaked
+into the advantages.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def masked_mean(x: Float[Tensor, "B T"], mask: Int[Tensor, "B T"]) -> Float[Tens
 
 
 def masked_var(x: Float[Tensor, "B T"], mask: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """Unbiased variance of `x` over the mask: a scalar. One position alone has no variance: 0."""
+    """Unbiased variance of `x` over the mask: a scalar. It is 0 when the mask has a single position."""
     n = mask.sum()
     squares = torch.where(mask.bool(), x - masked_mean(x, mask), 0).square().sum()
     return squares / (n - 1).clamp(min=1)
@@ -51,8 +52,8 @@ def token_kl(
 ) -> Float[Tensor, "B T"]:
     """How far each token is from the reference, from the log-ratio d = log pi - log pi_ref.
 
-    "kl" is d itself (its sum over a response estimates the KL divergence without bias, but can be negative), "abs" |d|,
-    "mse" d²/2.
+    `kl_penalty` "kl" is d itself, "abs" is |d| and "mse" is d²/2. The sum of d over a response is an unbiased estimate
+    of the KL divergence, but it can be negative. Raises TrainingError for another `kl_penalty`.
     """
     log_ratio = logprobs - ref_logprobs
     if kl_penalty == "kl":
@@ -72,10 +73,10 @@ def token_rewards(
     kl_coef: float,
     kl_penalty: str = "kl",
 ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
-    """The reward of every token: minus `kl_coef` times its KL, and on the last token of the response the score too.
+    """The reward of every token: minus `kl_coef` times its KL; the last token of a response also gets the score.
 
-    Returns `(rewards, token_kl)`, both 0 outside the mask. Ziegler et al. 2019, equation 2. Raises TrainingError for
-    shapes that do not fit and for a response without any token.
+    Ziegler et al. 2019, equation 2. Returns `(rewards, token_kl)`, both 0 outside the mask. Raises TrainingError for
+    shapes that do not fit and for a response that has no token.
     """
     check_shapes(logprobs=logprobs, ref_logprobs=ref_logprobs, mask=mask)
     if scores.shape != mask.shape[:1]:
@@ -102,8 +103,8 @@ def gae(
     """Generalised advantage estimation: `(advantages, returns)`.
 
     delta_t = r_t + gamma V_{t+1} - V_t,  A_t = delta_t + gamma lam A_{t+1}  (Schulman et al. 2016, eq. 11, 16);
-    V is 0 after the last token. Returns are A + V; advantages are then whitened over the mask, so their mean is 0 *by
-    construction* (the lab asks to maximise it).
+    V is 0 after the last token. Returns are A + V. Advantages are then whitened over the mask, so their mean is always
+    0. (The lab asks to maximise this mean.) Raises TrainingError for shapes that do not fit.
     """
     check_shapes(values=values, rewards=rewards, mask=mask)
     keep = mask.bool()
@@ -123,7 +124,7 @@ def gae(
 
 @dataclass(frozen=True)
 class PPOLosses:
-    """`policy` and `value` (before `vf_coef`) and their weighted sum `total`, which is what is minimised: scalars."""
+    """The scalars `policy`, `value` (without `vf_coef`) and `total` = policy + vf_coef * value, which is minimised."""
 
     policy: Float[Tensor, ""]
     value: Float[Tensor, ""]
@@ -148,8 +149,8 @@ def ppo_losses(
     L_policy = mean max(-A rho, -A clip(rho, 1-eps, 1+eps)),  rho = exp(new - old)   (Schulman et al. 2017, equation 7)
     L_value  = 1/2 mean max((V - R)², (clip(V, V_old ± eps) - R)²)
 
-    When B rows are one micro-batch of a larger mini-batch, `n_tokens` is the number of tokens of the whole: the losses
-    of the parts then add up to the loss of the whole. Raises TrainingError for shapes that do not fit.
+    When the B rows are a micro-batch, `n_tokens` is the number of tokens in the whole mini-batch: the losses of the
+    micro-batches then add up to the loss of the mini-batch. Raises TrainingError for shapes that do not fit.
     """
     check_shapes(
         new_logprobs=new_logprobs, old_logprobs=old_logprobs, new_values=new_values, old_values=old_values,
@@ -175,10 +176,11 @@ def update_diagnostics(
     cliprange: float = 0.2,
     cliprange_value: float = 0.2,
 ) -> dict[str, Float[Tensor, ""]]:
-    """How an update goes, from what `ppo_losses` is given: scalars, all but the largest ratio averages over the mask.
+    """Scalars that describe an update, computed from the arguments of `ppo_losses`.
 
-    `policy/approxkl` is half the mean squared log-ratio, `policy/policykl` the mean of old - new; a `clipfrac` is the
-    share of tokens where the clipped term is the larger one and the gradient stops.
+    All are averages over the mask, except `policy/ratio_max`, the largest ratio. `policy/approxkl` is half the mean
+    squared log-ratio, `policy/policykl` the mean of old - new. A `clipfrac` is the share of tokens where the clipped
+    term is the larger one, so that no gradient flows.
     """
     log_ratio = _log_ratio(new_logprobs, old_logprobs, mask)
     ratio = log_ratio.exp()
@@ -197,7 +199,7 @@ def update_diagnostics(
 
 
 def _log_ratio(new_logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tensor:
-    """0 outside the mask *before* exp: an inf there would turn into NaN in the gradient even when multiplied by 0."""
+    """log(new / old), set to 0 outside the mask before exp: an inf there would make the gradient NaN, even times 0."""
     return torch.where(mask.bool(), new_logprobs - old_logprobs, 0)
 
 
@@ -212,31 +214,32 @@ def _surrogates(
 def _value_errors(
     new_values: Tensor, old_values: Tensor, returns: Tensor, cliprange_value: float
 ) -> tuple[Tensor, Tensor]:
-    """The squared error of every token's value, and of the value held within ± `cliprange_value` of the old one."""
+    """Squared errors of every token's value, and of that value clipped to ± `cliprange_value` around the old one."""
     near = torch.minimum(torch.maximum(new_values, old_values - cliprange_value), old_values + cliprange_value)
     return (new_values - returns).square(), (near - returns).square()
 
 
 class AdaptiveKLController:
-    """Raises the KL coefficient when KL is above `target`, lowers it when below (Ziegler et al. 2019, section 2.2).
+    """Raises the KL coefficient when the KL is above `target` and lowers it when the KL is below.
 
-    value <- value (1 + clip(kl / target - 1, -0.2, 0.2) n_steps / horizon), where `n_steps` counts responses.
+    value <- value (1 + clip(kl / target - 1, -0.2, 0.2) n_steps / horizon), where `n_steps` counts responses
+    (Ziegler et al. 2019, section 2.2).
     """
 
     def __init__(self, init_kl_coef: float = 0.2, target: float = 6.0, horizon: int = 10000):
         self.value, self.target, self.horizon = init_kl_coef, target, horizon
 
     def update(self, kl: float, n_steps: int) -> None:
-        """Takes the KL of `n_steps` responses (nats per response) into account."""
+        """Changes `value` by the mean KL of `n_steps` responses, in nats per response."""
         error = min(max(kl / self.target - 1, -0.2), 0.2)
         self.value *= 1 + error * n_steps / self.horizon
 
 
 class FixedKLController:
-    """A KL coefficient that stays what it is."""
+    """A KL coefficient that never changes."""
 
     def __init__(self, kl_coef: float):
         self.value = kl_coef
 
     def update(self, kl: float, n_steps: int) -> None:
-        """Does nothing: there to be used in place of the adaptive one."""
+        """Does nothing; the method exists so that both controllers are used in the same way."""
