@@ -37,3 +37,10 @@ def test_importing_a_folder_is_cheap(module):
     code = f"import sys, {module}; print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not done.stdout.strip()
+
+
+def test_the_readme_shows_every_folder_and_module_of_the_package():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = readme[readme.index("labhelpers/  ") : readme.index("\ndata/  ")]
+    modules = [path.name for path in ROOT.glob("labhelpers/*.py") if path.name != "__init__.py"]
+    assert all(f"{folder}/" in tree for folder in [*FOLDERS, "fast"]) and all(name in tree for name in modules)

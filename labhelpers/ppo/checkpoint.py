@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from labhelpers.errors import ArtifactError
+from labhelpers.files import whole_folder
 from labhelpers.policy.model import Policy
 
 
@@ -37,17 +37,10 @@ def save(folder: str | Path, state: TrainerState, policy: Policy) -> None:
     So a run that is killed at any moment leaves a state to resume from.
     """
     final = Path(folder) / f"step-{state.steps_done:06d}"
-    draft = final.with_name(f".{final.name}.{os.getpid()}.partial")
-    draft.mkdir(parents=True)
-    try:
+    with whole_folder(final) as draft:
         policy.save(draft)
         _write(draft, state)
-        if final.exists():
-            shutil.rmtree(final)
-        draft.rename(final)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    for other in [*Path(folder).glob("step-*"), *Path(folder).glob(".step-*.partial")]:
+    for other in [*Path(folder).glob("step-*"), *Path(folder).glob(".step-*")]:  # hidden: a killed process's
         if other != final:
             shutil.rmtree(other, ignore_errors=True)
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from labhelpers.policy.rollout import Rollout
-from labhelpers.ppo.processes import Processes
+from labhelpers.ppo.distributed import Processes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from labhelpers.ppo.experience import Experience
-from labhelpers.ppo.loss import masked_mean, masked_var
+from labhelpers.ppo.masked import masked_mean, masked_var
 
 
 def rollout_statistics(experience: Experience) -> dict[str, float]:

@@ -30,18 +30,13 @@ from labhelpers.policy.model import Policy
 from labhelpers.policy.rollout import Rollout, generate
 from labhelpers.policy.sampling import POLICY_ITSELF, Sampling, permutation
 from labhelpers.ppo import checkpoint
-from labhelpers.ppo.batches import Batches
+from labhelpers.ppo.advantages import gae
 from labhelpers.ppo.config import PPOConfig
+from labhelpers.ppo.distributed import Processes
 from labhelpers.ppo.experience import Experience
-from labhelpers.ppo.loss import (
-    AdaptiveKLController,
-    FixedKLController,
-    gae,
-    ppo_losses,
-    token_rewards,
-    update_diagnostics,
-)
-from labhelpers.ppo.processes import Processes
+from labhelpers.ppo.kl_penalty import AdaptiveKLController, FixedKLController, token_rewards
+from labhelpers.ppo.loss import ppo_losses, update_diagnostics
+from labhelpers.ppo.queries import Batches
 from labhelpers.ppo.statistics import rollout_statistics
 
 logger = logging.getLogger(__name__)
