@@ -13,7 +13,7 @@ import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 
-from labhelpers.machine.doctor import canonical, pinned_versions
+from labhelpers.packages import canonical, pinned_versions
 from tests.support.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -134,5 +134,6 @@ def test_a_wheel_carries_the_data_and_not_its_generator(tmp_path):
     files = [path.relative_to(ROOT / "data") for path in (ROOT / "data").rglob("*") if path.is_file()]
     carried = {f"labhelpers/_data/{path.as_posix()}" for path in files if path.parts[0] != "generator"}
     assert {name for name in listed if name.startswith("labhelpers/_data/")} == carried
+    assert "labhelpers/constraints.txt" in listed
     assert {"labhelpers/_data/dialogues/test.jsonl", "labhelpers/course/run.py", "labhelpers/ppo/__init__.py"} <= listed
     assert not [name for name in listed if name.split("/")[0] in ("tests", "notebooks", "data")]

@@ -20,7 +20,7 @@ from pathlib import Path
 from labhelpers import errors
 from labhelpers.course.notebooks import find_notebooks
 from labhelpers.course.parameters import check_parameters, declared_parameters
-from labhelpers.course.run import default_run_dir, forget_results
+from labhelpers.course.run import HOW_CHOSEN, default_run_dir, forget_results
 from labhelpers.errors import LabError, NotebookError, UsageError, disk_full, last_line, says_disk_full, storage_advice
 from labhelpers.files import writable_folder
 
@@ -39,7 +39,7 @@ def run_notebooks(
     kernel: Sequence[str] = KERNEL,
     say: Callable[[str], None] = print,
 ) -> dict[str, float]:
-    """Execute notebooks in order into `output_dir` (default `runs/PROFILE`); seconds taken by each.
+    """Execute notebooks in order into `output_dir` (default: `default_run_dir`); seconds taken by each.
 
     `OUT/notebooks/NAME.ipynb` is the executed notebook, `OUT/results.json` what the notebooks recorded,
     `OUT/artifacts` what they handed to each other. `kernel` is the command that starts a kernel. `say` gets one line a
@@ -156,6 +156,9 @@ def _reason(error) -> str:
     ours = getattr(errors, error.ename, None)
     if isinstance(ours, type) and issubclass(ours, LabError):
         return " ".join(str(error.evalue).split())
+    if error.ename == "NameError":  # the author's kernel may still have known it
+        lost = "is it from a cell that was deleted, moved or never run? Restart the kernel and run all cells"
+        return f"NameError: {last_line(error.evalue)}; {lost}"
     return f"{error.ename}: {last_line(error.evalue)}" if str(error.evalue).strip() else error.ename
 
 
@@ -166,7 +169,7 @@ def _output_folder(folder: str | Path, notebooks: list[Path]) -> Path:
     for home in {notebook.parent for notebook in notebooks}:
         if folder == home or home in folder.parents:
             raise UsageError(f"output folder {folder} is in the folder of the notebooks: choose one outside it")
-    return writable_folder(folder)
+    return writable_folder(folder, HOW_CHOSEN)
 
 
 def _end_kernels(mark: str) -> None:
