@@ -28,9 +28,7 @@ class Misfit:
 
 def pins_file() -> Path:
     """The file of pins: a clone's `constraints.txt`, or the copy of it in an installed wheel."""
-    package = Path(__file__).resolve().parent
-    cloned = package.parent / "constraints.txt"
-    return cloned if (package.parent / "pyproject.toml").is_file() else package / "constraints.txt"
+    return (_clone() or Path(__file__).resolve().parent) / "constraints.txt"
 
 
 def pinned_versions(constraints: Path) -> dict[str, str]:
@@ -69,15 +67,25 @@ def misfits(constraints: Path) -> list[Misfit]:
 def missing_packages() -> str | None:
     """One sentence about the needed packages that this Python does not have, None where none is missing."""
     names = [one.name for one in misfits(pins_file()) if one.found is None]
-    return f"{sys.executable} has no {', '.join(names)}: {how_to_install(names)}" if names else None
+    if not names:
+        return None
+    first = ", ".join(names[:3]) + (f" and {len(names) - 3} more packages" if len(names) > 3 else "")
+    return f"{sys.executable} has no {first}: {how_to_install(names)}"
 
 
 def how_to_install(names: list[str]) -> str:
     """The end of a sentence: what to do in a notebook about packages that are missing or do not fit."""
-    command = f'%pip install -c "{pins_file()}" {" ".join(names)}'
+    what = f'-e "{_clone()}"' if _clone() else " ".join(names)
+    command = f'%pip install -c "{pins_file()}" {what}'
     return (
         f"choose the course's kernel (menu Kernel, Change Kernel), or run `{command}` in a cell and restart the kernel"
     )
+
+
+def _clone() -> Path | None:
+    """The root of the repository that the package is run from, None for an installed wheel."""
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "pyproject.toml").is_file() else None
 
 
 def _installed(name: str) -> str | None:

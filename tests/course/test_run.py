@@ -130,7 +130,7 @@ def test_a_full_disk_is_no_reason_for_another_folder(read_only_course, monkeypat
 def test_the_first_cell_names_the_python_that_lacks_a_package_and_what_to_do(folder, monkeypatch):
     monkeypatch.setattr(packages, "_installed", lambda name: None if name == "trl" else "1.0")
     with pytest.raises(
-        LabError, match=r"python\S* has no trl: choose .*kernel.*%pip install -c .*constraints.txt\S* trl`"
+        LabError, match=r"python\S* has no trl: choose .*kernel.*%pip install -c .*constraints.txt\S* -e \S+` in a cell"
     ):
         start("notebook", run_dir=folder)
     assert not folder.exists()
@@ -157,6 +157,7 @@ def test_a_package_without_which_start_cannot_be_imported_is_named_too(tmp_path)
     done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, cwd=tmp_path)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f"ModuleNotFoundError: {sys.executable} has no pydantic: choose the course's kernel")
+    assert last.endswith('constraints.txt" pydantic` in a cell and restart the kernel')
 
 
 @pytest.mark.parametrize("given", ["no/such/folder", "data/models/no-such"])
