@@ -95,6 +95,19 @@ def test_conda_takes_its_pins_and_extras_from_the_same_place_as_make():
     assert set(re.findall(r"\w+", in_make)) == EXTRAS.keys() - {"book", "quantised"}
 
 
+def test_the_page_on_installing_names_what_is_pinned_and_promised():
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    torch = pinned_versions(ROOT / "constraints.txt")["torch"]
+    assert set(re.findall(r"torch==([\d.]+\d)", page)) == {torch}
+    assert set(re.findall(r"PyTorch (\d[\d.]*\d)", page)) == {torch.rsplit(".", 1)[0]}
+    lowest = PROJECT["requires-python"].removeprefix(">=")
+    assert f"Python {lowest} or newer" in page
+    assert set(re.findall(r"(?:python|py -)(3\.\d+)", page)) == {lowest}
+    extras = {name for asked in re.findall(r"\.\[([\w,]+)\]", page) for name in asked.split(",")}
+    assert extras <= EXTRAS.keys()
+    assert all((ROOT / name).exists() for name in ("environment.yml", ".binder/environment.yml", ".binder/postBuild"))
+
+
 def test_make_knows_the_same_python():
     version = PROJECT["requires-python"].removeprefix(">=")
     makefile = (ROOT / "Makefile").read_text()
