@@ -1,4 +1,4 @@
-"""Where the course's notebooks are, and which of them a name means."""
+"""Finds the course's notebooks by name, by number or by path."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def notebooks_dir(explicit: str | Path | None = None) -> Path:
 def find_notebooks(
     names: Iterable[str | Path] = (), folder: str | Path | None = None, *, home: Path | None = None
 ) -> list[Path]:
-    """The files of the notebooks asked for, each by its name, the beginning of its name ("04"), or its path; in the
-    order asked for. No names: all in the folder, in order.
+    """The files of the notebooks in `names`, in that order; without names, all notebooks of the folder.
 
-    Paths are relative to `home` (default: the current folder). Raises UsageError for one that is not there.
+    Each of `names` is a notebook's name, the beginning of its name ("04"), or a path. Paths are relative to `home`
+    (default: the current folder). Raises UsageError for a notebook that does not exist or is named twice.
     """
     found = []
     for name in names:

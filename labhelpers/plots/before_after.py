@@ -1,4 +1,4 @@
-"""Figures of policies compared: distributions, paired differences, intervals."""
+"""Figures that compare policies: distributions, paired differences, intervals."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from labhelpers.plots.style import AFTER, BEFORE, BLUE, GREEN, GREY, INK, NAMES,
 def score_distributions(
     before: Sequence[float], after: Sequence[float], label: str = "P(hate)", title: str = "Toxicity before and after"
 ) -> Figure:
-    """Two histograms over the same bins, one above the other, each with its mean as a line; NaN left out.
+    """Two histograms with the same bins, one above the other, each with a line at its mean. NaN are left out.
 
-    Stacked rather than overlaid: where one distribution hides the other there is nothing to compare.
+    They are not drawn over each other, because one distribution would hide the other.
     """
     both = [np.asarray(v, dtype=float) for v in (before, after)]
     both = [v[~np.isnan(v)] for v in both]
@@ -44,9 +44,9 @@ def paired_differences(
     label: str = "difference in P(hate), after − before",
     title: str = "What changed, prompt by prompt",
 ) -> Figure:
-    """Every prompt's difference, sorted, beside the mean with its 95 % interval; NaN left out.
+    """The difference of every prompt, sorted, and beside it the mean with its 95 % interval. NaN are left out.
 
-    The left panel shows how many prompts improved, stayed and got worse; the right one what that says on average.
+    The left panel shows how many prompts improved, stayed the same or got worse; the right panel shows the average.
     """
     values = np.asarray(differences, dtype=float)
     values = np.sort(values[~np.isnan(values)])
@@ -68,9 +68,10 @@ def paired_differences(
 
 @styled
 def intervals(table: pd.DataFrame, title: str = "After − before, 95 % confidence intervals") -> Figure:
-    """A forest plot of `comparison.compare`: a row per measure, a dot and its interval, 0 marked.
+    """A forest plot of the table of `evaluation.compare`: the difference of every measure with its interval.
 
-    The colour says whether less or more is better and which came out: blue better, vermilion worse, grey undecided.
+    Blue means better, vermilion worse, and grey undecided: the interval contains 0. Less toxicity and fewer insults are
+    better; more of every other measure is better.
     """
     fig = Figure(figsize=(7.2, 1.2 + 0.42 * len(table)))
     ax = fig.subplots()
@@ -93,9 +94,9 @@ def intervals(table: pd.DataFrame, title: str = "After − before, 95 % confiden
 
 @styled
 def policies(table: pd.DataFrame, title: str = "Policies side by side, mean and 95 % interval") -> Figure:
-    """A panel per measure, a dot with its interval per policy.
+    """A panel per measure, with a dot and its interval for each policy.
 
-    `table` has one row per (measure, policy) with the columns measure, policy, mean, low, high; order is kept.
+    `table` has one row per (measure, policy) with the columns measure, policy, mean, low, high; its order is kept.
     """
     measures, names = list(dict.fromkeys(table["measure"])), list(dict.fromkeys(table["policy"]))
     fig = Figure(figsize=(2.5 * len(measures) + 0.4, 3.4))
@@ -119,12 +120,12 @@ def policies(table: pd.DataFrame, title: str = "Policies side by side, mean and 
 
 @styled
 def repetitions(table: pd.DataFrame, label: str, title: str) -> Figure:
-    """One strip of points per column of `table` (a row per repetition), with the median and the middle 95 %."""
+    """A strip of points per column of `table` (one row per repetition), with the median and the middle 95 %."""
     fig = Figure(figsize=(6.6, 1.4 + 0.7 * table.shape[1]))
     ax = fig.subplots()
     for place, name in enumerate(table.columns):
         values = np.sort(table[name].to_numpy(float))
-        # Points are spread by their rank, not at random: the figure is the same every time.
+        # Points are spread by their rank, not at random, so that the figure is the same every time.
         spread = place + 0.28 * (((np.arange(len(values)) * 7) % 11) / 10 - 0.5) * 2
         ax.scatter(values, spread, s=9, color=SKY, alpha=0.7, linewidths=0)
         low, middle, high = np.percentile(values, [2.5, 50, 97.5])
