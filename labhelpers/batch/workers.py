@@ -1,7 +1,8 @@
-"""Carrying out a plan: Dask distributed hands runs to workers, here or on a cluster; outcomes come back as runs end.
+"""Carries out a plan: Dask distributed gives runs to workers, here or on a cluster, and collects their outcomes.
 
-By default a local cluster with as many workers as cores and memory allow; `scheduler` uses any that is there, so that
-Slurm, PBS, Kubernetes or SSH come with dask-jobqueue and its siblings (see docs/batch.md).
+By default this is a local cluster, with as many workers as cores and memory allow. `scheduler` is the address of any
+other Dask cluster: for Slurm, PBS, Kubernetes or SSH, start one with dask-jobqueue or a similar package (see
+docs/batch.md).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from labhelpers.errors import UsageError
 from labhelpers.files import write_atomically
 from labhelpers.sources.locations import is_address
 
-RUN_GB = 2.0  # what a run of the tiny profile may need, where neither the plan nor an earlier record says
+RUN_GB = 2.0  # for a run of tiny, if neither the plan nor an earlier run says
 
 
 def run_batch(
@@ -43,11 +44,11 @@ def run_batch(
     retry_failed: bool = False,
     say: Callable[[str], None] = print,
 ) -> tuple[list[RunOutcome], str]:
-    """Carry out a plan; return the outcome of every run, in the plan's order, and the place where everything is.
+    """Carries out a plan. Returns the outcome of every run, in the plan's order, and the place of the output.
 
-    Runs that are finished in `output_dir` (a folder or an fsspec address) are not done again, failed ones only with
-    `retry_failed`. Raises UsageError before anything runs for what cannot be used, and KeyboardInterrupt, with a
-    message, when it was interrupted: the same call goes on from there.
+    Runs that are finished in `output_dir` (a folder or an fsspec address) are not done again, failed runs only with
+    `retry_failed`. Raises UsageError, before anything runs, for a plan or an argument that cannot be used, and
+    KeyboardInterrupt, with a message, when it is interrupted: the same call then continues.
     """
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1, not {workers}")
@@ -81,7 +82,7 @@ def default_output(plan: Plan) -> Path:
 
 
 def describe(plan_file: str | Path, output_dir: str | Path | None = None, workers: int | None = None) -> list[str]:
-    """What `--dry-run` says: the runs, and what they may take by the records of earlier ones. Writes nothing."""
+    """The lines of `--dry-run`: the runs, and the expected time and memory by earlier runs. Writes nothing."""
     plan = load_plan(plan_file)
     runs = expand(plan)
     place = output_dir or default_output(plan)
@@ -129,7 +130,7 @@ def _carry_out(
             else:
                 outcome = run.todo().without_worker(future.exception() if future.status == "error" else None)
             future.release()
-            if outcome.status == "interrupted":  # stopped by somebody else; not a way to end
+            if outcome.status == "interrupted":  # stopped from outside: the run has not ended
                 raise KeyboardInterrupt
             outcome = outcomes[run.id] = output.keep(outcome)
             left = (time.monotonic() - began) / done * (len(todo) - done)
@@ -140,7 +141,7 @@ def _carry_out(
             client.cancel(list(futures), force=True)
             with contextlib.suppress(Exception):
                 client.run(supervisor.stop, batch)
-                time.sleep(1)  # until the workers have looked
+                time.sleep(1)  # until the workers have noticed
         raise
 
 
@@ -163,10 +164,10 @@ def _job(plan: Plan, run: PlannedRun, batch: str, threads: int, output: Output, 
 
 @contextlib.contextmanager
 def _cluster(plan: Plan, todo: list[PlannedRun], done: dict, workers, scheduler, say: Callable) -> Iterator[tuple]:
-    """(client, threads a run) of a cluster that can carry out the plan."""
+    """(client, threads per run) of a cluster that can carry out the plan."""
     from distributed import Client, LocalCluster
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is in a run's outcome
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the outcome of a run says what matters
     with contextlib.ExitStack() as stack:
         if scheduler:
             threads = plan.threads or 1
@@ -176,11 +177,11 @@ def _cluster(plan: Plan, todo: list[PlannedRun], done: dict, workers, scheduler,
                 client.wait_for_workers(1)
         else:
             count, threads = _size(plan, len(todo), done, workers)
-            with _undisturbed():  # the workers keep it so: Ctrl-C is ours to handle
+            with _undisturbed():  # the workers inherit this: Ctrl-C is handled here
                 cluster = LocalCluster(
                     n_workers=count,
                     threads_per_worker=1,
-                    memory_limit=0,  # what a run takes is in its own process
+                    memory_limit=0,  # a run uses memory in its own process
                     dashboard_address=None,
                     silence_logs=logging.CRITICAL,
                 )
@@ -203,9 +204,9 @@ def _connected(scheduler: str):
 
 
 def _check_workers(client, plan: Plan) -> None:
-    """Refuse workers with another version of the package, and those that cannot isolate where that is needed."""
+    """Raises UsageError for workers with another version of the package, or without isolation where it is needed."""
 
-    def version():  # travels by value: a worker without the package can still answer
+    def version():  # sent by value: a worker without the package can answer
         try:
             import labhelpers
 
@@ -227,7 +228,7 @@ def _check_workers(client, plan: Plan) -> None:
 
 
 def _size(plan: Plan, runs: int, done: dict[str, RunOutcome], workers: int | None) -> tuple[int, int]:
-    """How many runs at a time on this machine, and with how many threads each."""
+    """How many runs at a time on this machine, and how many threads for each."""
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
 
@@ -238,7 +239,7 @@ def _size(plan: Plan, runs: int, done: dict[str, RunOutcome], workers: int | Non
 
 
 def _earlier(plan: Plan, outcomes: dict[str, RunOutcome]) -> tuple[float | None, float | None]:
-    """Seconds (mean) and gigabytes (most) of the finished runs of the same notebooks."""
+    """Mean seconds and largest memory (GB) of the finished runs of the same notebooks."""
     names = [path.stem for path in plan.notebooks]
     same = [one for one in outcomes.values() if one.status == "finished" and one.notebooks == names]
     memory = [one.peak_memory_gb for one in same if one.peak_memory_gb]
@@ -246,7 +247,7 @@ def _earlier(plan: Plan, outcomes: dict[str, RunOutcome]) -> tuple[float | None,
 
 
 def _remember(plan: Plan, runs: list[PlannedRun], output: Output) -> None:
-    """What the report needs to know of the plan, so that it can be rebuilt without it."""
+    """Writes `plan.json`: what the report needs from the plan, so that it can be written again without the plan."""
     kept = {"plan": plan.file.name, "notebooks": [path.stem for path in plan.notebooks], "profile": plan.profile}
     kept |= {"grid": list(plan.grid), "submissions": plan.submissions is not None}
     kept["runs"] = [
@@ -266,7 +267,7 @@ def _span(seconds: float) -> str:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """While this lasts, Ctrl-C is ignored, also by the processes that are started."""
+    """Ignores Ctrl-C inside the `with` block, also in processes that are started there."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -347,7 +347,7 @@ def test_unusable_input_is_refused_before_anything_changes(folders):
     ]:
         with pytest.raises(TrainingError, match=message):
             trainer.step(rollout, scores)
-    with pytest.raises(TrainingError, match="batch is 6"):
+    with pytest.raises(TrainingError, match="batch has 6"):
         trainer.step(rollout.rows(torch.arange(4)), good[:4])
     empty = trainer.generate(QUERIES[:6], 8)
     empty.mask[1] = 0
