@@ -93,7 +93,7 @@ class NotebookError(LabError):
 
 
 class TrainingError(LabError):
-    """A training that cannot go on: nothing to train on, or numbers that are no longer finite."""
+    """A training that cannot continue: there is nothing to train on, or a number is not finite."""
 
 
 def close_matches(word: str, known: Iterable[str]) -> str:

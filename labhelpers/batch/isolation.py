@@ -28,7 +28,7 @@ _LOOPBACK_UP += "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH14x', b'l
 def isolated(command: list[str], folder: Path, root: Path) -> list[str]:
     """The command line that runs `command` in isolation; it may write to `folder`.
 
-    `root` is an empty folder, on which the isolated file system is mounted. Outside of it, the folder stays empty.
+    `root` is an empty folder, on which the isolated file system is mounted. Outside of the isolation, it stays empty.
     """
     lines = ["set -e", f"{_quoted(sys.executable)} -c {shlex.quote(_LOOPBACK_UP)}"]
     lines += [f"mount -t tmpfs -o size=512m,mode=755,nosuid,nodev tmpfs {_quoted(root)}"]
@@ -58,7 +58,7 @@ def why_not_isolated() -> str | None:
 
 
 def environment() -> dict[str, str]:
-    """The environment variables of isolated code: none of the user's own, which may hold keys."""
+    """The environment variables of isolated code. Of the user's, it gets language and time zone only, so no keys."""
     kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TZ") if name in os.environ}
     return kept | {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/tmp", "LABHELPERS_DATA": str(data_dir())}
 

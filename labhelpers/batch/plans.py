@@ -250,7 +250,7 @@ def _checker(notebooks: list[Path], profile: str, home: Path, wrong: Callable[[s
 def _submissions(value: str, home: Path, wrong: Callable[[str, str], UsageError]) -> Path:
     folder = (home / Path(value).expanduser()).resolve()
     if not folder.is_dir():
-        raise wrong("submissions", f"{folder} is no folder")
+        raise wrong("submissions", f"{folder} is not a folder")
     if not _students(folder):
         raise wrong("submissions", f"{folder} holds no folders: it must have one per student")
     return folder

@@ -89,7 +89,7 @@ def by_grid_point(runs: list[RunOutcome], keys: list[tuple[str, str]]) -> list[t
 
 def _plan(folder: Path) -> dict:
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder: give the output folder of a batch")
+        raise UsageError(f"{folder} is not a folder: give the output folder of a batch")
     try:
         return json.loads((folder / PLAN).read_text(encoding="utf-8"))
     except (OSError, ValueError):

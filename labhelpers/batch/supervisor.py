@@ -113,7 +113,7 @@ def _carry_out(job: Job, folder: Path, outcome: RunOutcome) -> None:
     progress = read_progress(folder)
     _say_how_it_ended(outcome, ended, progress, folder)
     outcome.notebook_seconds = {name: took for name, took in progress.seconds.items() if name in outcome.notebooks}
-    if job.submitted:  # a stranger's numbers are no results
+    if job.submitted:  # the numbers of a submission are not trusted
         outcome.verdicts = _verdicts(folder, outcome.notebooks)
     else:
         outcome.results = _results(folder)

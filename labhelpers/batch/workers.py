@@ -69,7 +69,7 @@ def run_batch(
                 _carry_out(plan, todo, done, output, client, threads, scheduler is None, say)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
-                f"interrupted: {len(done)} of {len(runs)} runs are done in {output.place}; the same command goes on"
+                f"interrupted: {len(done)} of {len(runs)} runs are done in {output.place}; the same command continues"
             ) from None
         finally:
             output.publish(*write_report(output.folder))
@@ -223,7 +223,7 @@ def _check_workers(client, plan: Plan) -> None:
             if why:
                 raise UsageError(
                     f"{plan.file}, field 'submissions': worker {worker} cannot isolate them ({why}); "
-                    "see docs/batch.md, and 'weak_isolation: true' to go on without"
+                    "see docs/batch.md, and 'weak_isolation: true' to run them without isolation"
                 )
 
 

@@ -147,7 +147,7 @@ def _null_for_nan(value):
 
 def _checked_name(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9_]+", name):
-        raise ArtifactError(f"{name!r} is no name for an artifact: use small letters, digits and underscores")
+        raise ArtifactError(f"{name!r} is not a name for an artifact: use small letters, digits and underscores")
     return name
 
 

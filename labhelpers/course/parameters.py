@@ -55,7 +55,7 @@ def parse_value(name: str, text: str, home: Path | None = None):
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise ProfileError(f"parameter {name!r}: {text!r} is no YAML value; put quotes around text") from None
+        raise ProfileError(f"parameter {name!r}: {text!r} is not a YAML value; put quotes around text") from None
     if isinstance(value, dict):
         raise ProfileError(f"parameter {name!r} must be a single value or a list, not {text!r}")
     wants_text = name in ("dtype", "device", "rewards", "quantization")

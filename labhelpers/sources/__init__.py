@@ -1,4 +1,4 @@
-"""Where dialogues and models come from (a path, the Hub, a bucket), and what they are computed on."""
+"""Where dialogues and models come from (a path, the Hub, a bucket), and which device and precision they use."""
 
 import lazy_loader
 

@@ -1,9 +1,9 @@
-"""Dialogues and the prompts made of them.
+"""Dialogues, and the prompts made from them.
 
-The schema is DialogSum's (Chen et al. 2021): `id`, `dialogue`, `summary`, `topic`, and beside it `references` (further
-clean summaries), `facts` (who, what, when, where, how much the dialogue holds; None when unknown) and `template` (which
-grammar rule made the dialogue; resampling goes by it). Read from `.jsonl`, `.csv`, a bucket or the Hub, and validated
-row by row.
+The schema is that of DialogSum (Chen et al. 2021): `id`, `dialogue`, `summary`, `topic`. We add `references` (more
+clean summaries), `facts` (who, what, when, where, how much; None when unknown) and `template` (the scenario that made
+the dialogue; bootstraps resample by it). Dialogues are read from `.jsonl`, `.csv`, a bucket or the Hub, and every row
+is checked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TEST_SHARE = 0.2  # of dialogues given as one file: the last fifth, unshuffled, 
 
 
 def format_prompt(dialogue: str) -> str:
-    """The lab's instruction around one dialogue. The dialogue may itself hold braces."""
+    """The lab's instruction around one dialogue. (The dialogue itself may hold braces.)"""
     return PROMPT.replace("{dialogue}", dialogue)
 
 
@@ -78,7 +78,7 @@ def build_dataset(
 ) -> Dataset:
     """`load_dialogues` and the lab's two columns: `query`, the prompt's text, and `input_ids`, its tokens.
 
-    `max_rows` keeps the first so many rows. `query` is the text itself; the lab decodes the tokens instead, which puts
+    `max_rows` keeps only the first rows. `query` is the text itself; the lab decodes the tokens instead, which puts
     `</s>` and lost line breaks into it. Raises DataError like `load_dialogues`.
     """
     from datasets import Dataset, concatenate_datasets
@@ -87,17 +87,18 @@ def build_dataset(
     if max_rows is not None:
         dataset = dataset.select(range(min(max_rows, len(dataset))))
     queries = [format_prompt(dialogue) for dialogue in dataset["dialogue"]]
-    # One call for all rows: a fast tokenizer works through them in parallel, and nothing is cached in a home folder.
+    # One call for all rows: a fast tokenizer processes them in parallel, and nothing is cached in a home folder.
     # (Joining columns is ten times as fast as `add_column` when they hold millions of tokens.)
     prompts = Dataset.from_dict({"query": queries, "input_ids": tokenizer(queries)["input_ids"]})
     return concatenate_datasets([dataset, prompts], axis=1)
 
 
 def sft_features(rows: Dataset, tokenizer, encoder_decoder: bool) -> Dataset:
-    """What supervised fine-tuning sees of `build_dataset`'s rows: Dataset(`input_ids`, `labels`).
+    """Rows of `build_dataset` for supervised fine-tuning: Dataset(`input_ids`, `labels`).
 
-    An encoder-decoder model reads the prompt and is to write the summary. A decoder-only model reads both in a row; its
-    labels are -100 on the prompt, so that only the summary counts. Both end with end-of-sequence.
+    An encoder-decoder model has the prompt as its input and the summary as its labels. A decoder-only model has both as
+    its input, one after the other; its labels are -100 on the prompt, so that only the summary counts. Labels end with
+    end-of-sequence.
     """
 
     def encode(part: dict) -> dict:
@@ -138,11 +139,11 @@ def _split_file(files: list[str], folder: str, split: str) -> str:
         wanted = " or ".join(split + suffix for suffix in RECORD_SUFFIXES)
         present = ", ".join(Path(f).name for f in files)
         raise DataError(f"there is no {wanted} in this folder (it holds {present}).", file=folder)
-    return matches[-1]  # .jsonl before .csv, should both be there
+    return matches[-1]  # .jsonl if both exist
 
 
 def _hub_records(name: str, split: str) -> Iterator[Record]:
-    """The rows of a Hub data set: from its table of that split, else from whatever `datasets` makes of its files."""
+    """The rows of a Hub data set, from its table of that split or else by the library `datasets`."""
     import datasets
 
     folder = hub_folder(name, "dataset")
@@ -152,7 +153,7 @@ def _hub_records(name: str, split: str) -> Iterator[Record]:
         return
     try:
         rows = datasets.load_dataset(folder, split=split)
-    except Exception as error:  # no such split, no table at all, a broken one: each has an exception of its own
+    except Exception as error:  # no such split, no table, a broken table: each has its own exception
         reason = f"{type(error).__name__}: {(str(error) or 'no reason given').splitlines()[0]}"
         raise DataError(
             f"this data set of the Hub could not be read ({reason}). It needs a table for {split!r}: give another "
@@ -184,7 +185,7 @@ def _row(record: Record) -> dict:
     if references is not None and not references:
         refuse("references", "is an empty list; leave the field out when there are none")
     references = numbered if references is None else [text("references", r) for r in references]
-    # DialogSum's test file has three summaries and no `summary`: the first stands for it.
+    # DialogSum's test file has three summaries and no `summary`: the first one is used.
     summary = text("summary", fields.get("summary", references[0] if references else None))
     topic = fields.get("topic", fields.get("topic1"))
     topic = "" if topic is None else text("topic", topic, may_be_empty=True)
@@ -207,7 +208,7 @@ def _number(field: str) -> int:
 
 
 def _decoded(value, kind: type, refuse):
-    """`value` as list or dict; in a .csv it is written as JSON. None and an empty cell mean missing."""
+    """`value` as a list or dict (in a .csv it is written as JSON). None and an empty cell mean that it is missing."""
     if isinstance(value, str) and value.strip():
         try:
             value = json.loads(value)

@@ -1,8 +1,8 @@
 """Where records and models come from: a path, a glob, a folder, a Hub id, or an address such as `s3://bucket/key`.
 
 Addresses are read through fsspec, so a bucket on a private S3-compatible server needs only the usual environment
-variables (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...). Every record remembers its file and line, because a message
-about bad input that does not say where helps nobody.
+variables (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...). Every record remembers its file and line, so that a message
+about bad input can say where it is.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ def is_address(location) -> bool:
 
 
 def find_files(location, suffixes=RECORD_SUFFIXES) -> list[str]:
-    """The files that `location` names: itself, a glob's matches, a folder's files with one of `suffixes`, or those of a
-    data set of the Hub (in its folders too); sorted.
+    """The files at a location, sorted.
 
-    A compressed file (`.jsonl.gz`) counts by the suffix below. Raises DataError when there are none.
+    These are the file itself, the matches of a glob, or the files with one of `suffixes` in a folder or in a data set
+    of the Hub (there in subfolders too). For a compressed file, such as `.jsonl.gz`, the suffix before `.gz` counts.
+    Raises DataError when there are none.
     """
     import fsspec
 
@@ -63,7 +64,7 @@ def find_files(location, suffixes=RECORD_SUFFIXES) -> list[str]:
             found = [p for p in fs.ls(path, detail=False) if _suffix(p) in suffixes]
         else:
             found = [path] if fs.exists(path) else []
-    except Exception as error:  # each kind of storage has exceptions of its own: no credentials, no bucket, no route
+    except Exception as error:  # each kind of storage has its own exceptions: no credentials, no bucket, no route
         raise DataError(
             f"cannot be reached: {type(error).__name__}: {error}. Check the address and the credentials.", file=address
         ) from error
@@ -73,15 +74,15 @@ def find_files(location, suffixes=RECORD_SUFFIXES) -> list[str]:
             file=address,
         )
     if found == [path]:
-        return [address]  # as it was given: messages need not spell out a relative path
+        return [address]  # as it was given, so that messages show the same path
     return [fs.unstrip_protocol(p) if is_address(address) else p for p in sorted(found)]
 
 
 def read_records(file) -> Iterator[Record]:
-    """The records of one `.jsonl` or `.csv` file (also `.gz`), blank lines left out, in order.
+    """The records of one `.jsonl` or `.csv` file (also `.gz`) in order, without blank lines.
 
-    A line that is not UTF-8 or not a JSON object, or a CSV row that does not fit the header, comes as a Record with
-    `problem`; what to do about it is the caller's decision. Raises DataError when the file cannot be read at all.
+    A line that is not UTF-8 or not a JSON object, or a CSV row that does not fit the header, gives a Record with
+    `problem`; the caller decides what to do about it. Raises DataError when the whole file cannot be read.
     """
     name, suffix = str(file), _suffix(str(file))
     if suffix not in RECORD_SUFFIXES:
@@ -91,7 +92,7 @@ def read_records(file) -> Iterator[Record]:
 
 
 def whole_records(file) -> Iterator[Record]:
-    """`read_records` for callers that want no bad line: the first one raises DataError with file and line."""
+    """`read_records` without bad lines: the first one raises DataError with file and line."""
     for record in read_records(file):
         if record.problem:
             raise DataError(f"{record.problem}. Mend or remove this line.", file=record.file, line=record.line)
@@ -99,7 +100,7 @@ def whole_records(file) -> Iterator[Record]:
 
 
 def text_problem(value, *, may_be_empty: bool = False) -> str | None:
-    """What is wrong with `value` as a text, or None: it must be a string, storable, and hold more than spaces."""
+    """What is wrong with `value` as a text, or None. It must be a string of valid characters, not only spaces."""
     if value is None:
         return "is missing"
     if not isinstance(value, str):
@@ -110,15 +111,16 @@ def text_problem(value, *, may_be_empty: bool = False) -> str | None:
         value.encode("utf-8")
     except UnicodeEncodeError:
         # JSON can smuggle in half a surrogate pair ("\ud83d"), which Arrow and tokenizers refuse.
-        return "holds half of a surrogate pair, which is no character"
+        return "holds half of a surrogate pair, which is not a valid character"
     return None
 
 
 def model_folder(location) -> str:
-    """A folder that `from_pretrained` takes: a local one as it is, a Hub location's in the cache (fetched if need be),
-    and a temporary copy of what stands at an fsspec address.
+    """A local folder with the model at `location`, for `from_pretrained`.
 
-    Raises ModelError when the location cannot be had, and for a folder whose only weights are pickled.
+    It is the local folder itself, the folder in the cache for a Hub location (fetched if needed), or a temporary copy
+    for an fsspec address. Raises ModelError when the location cannot be read, and for a folder that has pickled weights
+    but no safetensors.
     """
     if is_address(location):
         folder = _copied_folder(str(location))
@@ -139,7 +141,7 @@ def model_folder(location) -> str:
 
 
 def _copied_folder(address: str) -> str:
-    """A temporary copy of a model's files at an address, those that `hub.PATTERNS` names."""
+    """A temporary copy of a model's files at an address, without files that `hub.PATTERNS` does not name."""
     import atexit
 
     import fsspec
@@ -151,7 +153,7 @@ def _copied_folder(address: str) -> str:
         fs, path = fsspec.core.url_to_fs(address)
         for source in fs.find(path):
             name = PurePosixPath(source).relative_to(PurePosixPath(path))
-            if source.endswith("/"):  # what consoles of buckets leave for an empty folder
+            if source.endswith("/"):  # the placeholder of an empty folder in a bucket
                 continue
             if ".." in name.parts or name.is_absolute() or "\\" in str(name):
                 raise ModelError(f"{address}: the file name {str(name)!r} leads out of the folder: not used.")
@@ -160,11 +162,11 @@ def _copied_folder(address: str) -> str:
             if any(fnmatch(name.name, pattern) for pattern in hub.PATTERNS["model"]):
                 fs.get_file(source, str(target))
             elif target.suffix in PICKLES:
-                target.touch()  # by its name alone it is refused
+                target.touch()  # its name is enough to refuse it
             copied += 1
     except ModelError:
         raise
-    except Exception as error:  # each kind of storage has exceptions of its own
+    except Exception as error:  # each kind of storage has its own exceptions
         reason = f"{type(error).__name__}: {error}"
         raise ModelError(f"{address}: cannot be reached: {reason}. Check the address and the credentials.") from error
     if not copied:
@@ -178,7 +180,7 @@ def _suffix(name: str) -> str:
 
 
 def read_bytes(name: str) -> bytes:
-    """A file's content, decompressed, from a path or an address. Raises DataError when it cannot be had."""
+    """A file's content, decompressed, from a path or an address. Raises DataError when it cannot be read."""
     import fsspec
 
     try:
@@ -224,7 +226,7 @@ def _csv_records(name: str, content: bytes) -> Iterator[Record]:
     if doubled:
         raise DataError(f"the column {doubled[0]!r} stands twice in the header.", file=name, line=1)
     while True:
-        line = rows.line_num + 1  # a quoted text may hold line breaks: name the line where the row begins
+        line = rows.line_num + 1  # the line where the row begins; a quoted text may hold line breaks
         try:
             row = next(rows)
         except StopIteration:
@@ -244,16 +246,18 @@ def data_dir(explicit: str | Path | None = None) -> Path:
     """The folder of the data that ships with the course: `explicit`, else the environment variable LABHELPERS_DATA,
     else `data/` beside the package (a clone), else `labhelpers/_data` (an installed wheel).
 
-    Raises DataError naming the places when there is none.
+    Raises DataError when there is none; the message names these places.
     """
     package = Path(__file__).resolve().parent.parent
     chosen = explicit or os.environ.get("LABHELPERS_DATA")
-    if chosen:  # a place that was asked for and is not there is a mistake, not a reason to look elsewhere
+    if chosen:  # if this place is missing, that is a mistake: look nowhere else
         if Path(chosen).is_dir():
             return Path(chosen).resolve()
         asked = "the folder given" if explicit else "LABHELPERS_DATA"
-        raise DataError(f"{asked} is no folder: correct it, or leave it out to use the data of the course", file=chosen)
-    # The dialogues tell the course's data/ from any other folder of that name beside an installed package.
+        raise DataError(
+            f"{asked} is not a folder: correct it, or leave it out to use the data of the course", file=chosen
+        )
+    # Only the course's data/ has these subfolders; another data/ may lie beside an installed package.
     for place in (package.parent / "data", package / "_data"):
         if (place / "dialogues").is_dir() or (place / "models").is_dir():
             return place

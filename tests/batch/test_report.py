@@ -112,7 +112,7 @@ def test_runs_that_recorded_nothing_make_a_page_too(batch):
 def test_a_folder_without_a_batch_is_refused(tmp_path):
     with pytest.raises(UsageError, match="holds no readable plan.json"):
         write_report(tmp_path)
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         write_report(tmp_path / "nowhere")
 
 

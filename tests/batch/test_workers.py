@@ -105,7 +105,9 @@ def test_a_worker_that_fails_is_an_outcome(plan, quick, tmp_path):
 def test_an_interrupted_batch_keeps_what_is_done_and_goes_on(plan, quick, tmp_path):
     file = plan()
     quick[1] = "interrupted"
-    with pytest.raises(KeyboardInterrupt, match=r"interrupted: \d of 2 runs are done in .*; the same command goes on"):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"interrupted: \d of 2 runs are done in .*; the same command continues"
+    ):
         run_batch(file, tmp_path / "out", say=lambda line: None)
     assert ",to do," in (tmp_path / "out" / "summary.csv").read_text()
     del quick[1]
@@ -446,7 +448,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(plan, tmp_path):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors == f"labs: interrupted: 1 of 2 runs are done in {tmp_path / 'out'}; the same command goes on\n"
+    assert errors == f"labs: interrupted: 1 of 2 runs are done in {tmp_path / 'out'}; the same command continues\n"
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
     (tmp_path / "go").write_text("")

@@ -218,7 +218,7 @@ def test_a_hub_id_that_cannot_be_had_says_where_it_was_looked_for_and_what_to_do
     with pytest.raises(DataError) as caught:
         load_dialogues("somebody/dialogues", "train")
     message = str(caught.value)
-    assert "data set 'somebody/dialogues' could not be had" in message and str(hub_cache) in message
+    assert "data set 'somebody/dialogues' is not available" in message and str(hub_cache) in message
     assert "labs download --profile full" in message and "the tiny profile needs none of it" in message
 
 
