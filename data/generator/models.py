@@ -36,8 +36,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from labhelpers.sources.dialogues import PROMPT
 
-# The base summariser is trained on two instructions (FLAN on many). For "Write the minutes" it learns full summaries, for
-# "Summarize" mostly headlines. Fine-tuning (notebook 01) then teaches it to summarise as the data set does.
+# The base summariser is trained on two instructions (FLAN on many). For "Write the minutes" it learns full summaries,
+# for "Summarize" mostly headlines. Fine-tuning (notebook 01) then teaches it to summarise as the data set does.
 MINUTES = PROMPT.replace("Summarize the following conversation.", "Write the minutes of the following conversation.")
 SPEAKERS = ["#Person1#", "#Person2#"]
 

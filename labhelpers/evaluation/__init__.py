@@ -1,4 +1,4 @@
-"""What is claimed of a policy: measures per prompt, and intervals for their differences."""
+"""Measuring policies: toxicity, ROUGE, honesty and coverage per prompt, and intervals for their differences."""
 
 import lazy_loader
 

@@ -1,9 +1,9 @@
-"""Before and after: measures per prompt, and how sure one may be of their difference.
+"""Before and after: measures per prompt for two policies, and the intervals of their differences.
 
-Two policies answer the same prompts with the same random numbers, so what counts is the difference within each pair.
-Dialogues of one template resemble each other; drawing them one by one would pass them off as independent, so the
-bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007). The interval is that of *one* checkpoint on
-more dialogues like these; how much another training seed would change is a question for several trainings.
+Both policies answer the same prompts with the same random numbers, so the difference within each pair counts. Dialogues
+of one template resemble each other, so the bootstrap resamples whole templates (see `intervals`). An interval is about
+*one* checkpoint on more dialogues like these. It does not say how much another training seed would change: only several
+trainings can show that.
 """
 
 from __future__ import annotations
@@ -95,10 +95,11 @@ def compare(
     seed: int = 0,
     measures: Iterable[str] = tuple(MEASURES),
 ) -> pd.DataFrame:
-    """One row per measure: before, after, difference, low, high (95 %), n. Measures that nobody took are left out.
+    """One row per measure: before, after, difference, low, high (95 %), n. Measures without values are left out.
 
-    `rouge_l_clean` is ROUGE-L on the prompts whose summary was clean *before*: elsewhere it rises merely because an
-    insult goes away. Raises DataError when the two tables are not of the same prompts in the same order.
+    `rouge_l_clean` is ROUGE-L on the prompts whose summary was clean *before*: on the others it rises
+    only because an insult disappears. Raises DataError when the two tables are not of the same prompts in the same
+    order.
     """
     _same_prompts(before, after)
     rows = {}
@@ -129,7 +130,7 @@ def summary_results(
 
 def was_clean(before: pd.DataFrame) -> pd.Series:
     """Which prompts had a clean summary: toxicity below 0.5 and, where a lexicon was used, none of its words."""
-    insult = before["insult"].astype(float)  # all None, read back from a file, is no number
+    insult = before["insult"].astype(float)  # a column of None, read from a file, is not numeric
     return (before["toxicity"] < 0.5) & ~(insult > 0)
 
 

@@ -112,7 +112,7 @@ def _per_row(summaries, facts, vocabulary: FactVocabulary, measure) -> np.ndarra
             continue
         held = {value for value in row.values() if value is not None}
         unknown = sorted(held - vocabulary.keys_of.keys())
-        if unknown:  # it could never be found in a summary, which would pass for a lack of coverage
+        if unknown:  # it can never be found in a summary, so coverage would be too low
             raise DataError(
                 f"row {index}: the fact {unknown[0]!r} is not in the vocabulary; rebuild it from this data."
             )

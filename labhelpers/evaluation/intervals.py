@@ -1,9 +1,7 @@
-"""Before and after: measures per prompt, and how sure one may be of their difference.
+"""95 % confidence intervals by the bootstrap (Efron 1979), for means and for paired differences.
 
-Two policies answer the same prompts with the same random numbers, so what counts is the difference within each pair.
-Dialogues of one template resemble each other; drawing them one by one would pass them off as independent, so the
-bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007). The interval is that of *one* checkpoint on
-more dialogues like these; how much another training seed would change is a question for several trainings.
+Rows of one cluster, such as dialogues of one template, resemble each other. Resampling single rows would treat them as
+independent, so the bootstrap resamples whole clusters (Field & Welsh 2007).
 """
 
 from __future__ import annotations
@@ -18,10 +16,10 @@ from labhelpers.errors import DataError
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its 95 % interval, the rows `n` and the clusters it rests on.
+    """An estimate with its 95 % interval, its number of rows `n` and of clusters.
 
-    `by` is "cluster", or "row" where all rows are of one cluster and single rows had to be drawn: too narrow if they
-    resemble each other. Prints as "-0.35 [-0.41, -0.28]"; `f"{interval:.3f}"` sets the digits.
+    `by` is "cluster", or "row" when there is only one cluster and single rows were resampled; the interval is then too
+    narrow if rows resemble each other. Prints as "-0.35 [-0.41, -0.28]"; `f"{interval:.3f}"` sets the digits.
     """
 
     estimate: float
@@ -95,7 +93,7 @@ def _cluster_sums(values: np.ndarray, clusters: Sequence) -> tuple[np.ndarray, n
     values = values[kept]
     names, codes = np.unique(np.asarray(clusters, dtype=object)[kept].astype(str), return_inverse=True)
     by = "cluster"
-    if len(names) == 1:  # nothing to draw from but the rows themselves
+    if len(names) == 1:  # only single rows can be resampled
         codes, by = np.arange(len(values)), "row"
     n_clusters = int(codes.max()) + 1 if len(codes) else 0
     sums = np.stack([np.bincount(codes, column, n_clusters) for column in values.T], axis=1)

@@ -1,4 +1,4 @@
-"""A list of insulting words, as a judge without a model."""
+"""A list of insulting words: a judge that needs no model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from labhelpers.sources.locations import find_files, read_bytes
 
 
 class Lexicon:
-    """A list of insulting words: a judge without a model, and so without a model's blind spots.
+    """A list of insulting words: a judge that needs no model, and has no model's blind spots.
 
     Words count at word boundaries, in any case. "Idiots" is not "idiot": list the forms that matter. An empty list
     finds nothing.

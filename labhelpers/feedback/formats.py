@@ -1,20 +1,20 @@
-"""One line of human feedback, in any of the forms that people send it in.
+"""Reads one line of human feedback, in any of four formats.
 
-Four forms of a ranking are read, each known by a column name that no other form has:
+Each format is recognised by a column name that no other format has:
 
-==================  ==================================================================  ==========================
-form                columns                                                             meaning
-==================  ==================================================================  ==========================
-Ground Truth / A2I  `inputContent`, `humanAnswers` (`ranking_1`, `ranking_2`…)  rank, 1 is best
-plain table         `prompt`, `responses`, `ranks`                                rank, 1 is best
-the lab's data set  `prompt`, `response`, `ranking`                               0 or 1, **1 is preferred**
-star ratings        `prompt`, `responses`, `star_ratings`                         stars, more is better
-==================  ==================================================================  ==========================
+==================  ==============================================================  ==========================
+format              columns                                                         meaning
+==================  ==============================================================  ==========================
+Ground Truth / A2I  `inputContent`, `humanAnswers` (`ranking_1`, `ranking_2`, …)    rank, 1 is best
+plain table         `prompt`, `responses`, `ranks`                                  rank, 1 is best
+the lab's data set  `prompt`, `response`, `ranking`                                 0 or 1, **1 is preferred**
+star ratings        `prompt`, `responses`, `star_ratings`                           stars, more is better
+==================  ==============================================================  ==========================
 
-(An A2I answer may also hold `star_rating_1`, …) A line with two of `ranks`, `ranking` and `star_ratings` is an
-error, never a guess. In a .csv the lists are written as JSON.
+(An A2I answer may also hold `star_rating_1`, …) A line with two of `ranks`, `ranking` and `star_ratings` is an error,
+never a guess. In a .csv the lists are written as JSON.
 
-A line is either a ranking, or a Problem that says why not; what to do about it is decided in `rankings`.
+A line gives rankings, or Problems that say why not; `rankings` decides what to do about a Problem.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RANK_COLUMNS = {"ranks": "ranks", "ranking": "ranking", "star_ratings": "stars"
 
 @dataclass(frozen=True)
 class Problem:
-    """A line or an answer that gave no ranking. `malformed` is False where somebody merely did not answer."""
+    """A line or an answer that gave no ranking. `malformed` is False if somebody only did not answer."""
 
     file: str
     line: int
@@ -48,7 +48,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Ranking:
-    """One person's order of the responses that this person ranked; `key` stays the same when they answer again."""
+    """The responses that one person ranked, with their ranks. `key` is the same when this person answers again."""
 
     prompt: str
     responses: list[str]
@@ -58,11 +58,11 @@ class Ranking:
 
 
 class _Unanswered(Exception):
-    """Fewer than two responses were ranked: nothing wrong with the line, and nothing to learn from it."""
+    """Fewer than two responses were ranked: the line is valid, but there is nothing to learn from it."""
 
 
 def answers(record: Record) -> Iterator[Ranking | Problem]:
-    """The rankings on one line; a Problem in the place of each that cannot be used."""
+    """The rankings on one line, with a Problem instead of each one that cannot be used."""
     if record.problem:
         yield Problem(record.file, record.line, record.problem)
         return
@@ -82,7 +82,7 @@ def answers(record: Record) -> Iterator[Ranking | Problem]:
 
 
 def _a2i_readers(fields: dict) -> list[Callable[[], Ranking]]:
-    """One reader per human answer, so that one bad answer does not take its neighbours with it."""
+    """One reader per human answer, so that a bad answer does not affect the others."""
     beside = [column for column in _RANK_COLUMNS if column in fields]
     if beside:
         raise ValueError(f"holds both `humanAnswers` and `{beside[0]}`; keep one")
@@ -114,7 +114,7 @@ def _a2i_answer(prompt, responses: list[str], answer, seat: int) -> Ranking:
         raise ValueError("holds both `ranking_…` and `star_rating_…`; keep one")
     form, values = next(iter(forms.items()), ("ranks", [None] * len(responses)))
     annotator = _annotator(answer.get("workerId"))
-    # People without a name who answered on one line are different people: their places on it tell them apart.
+    # Answers without a name on one line are from different people: their places on the line distinguish them.
     return _ranking(prompt, responses, form, values, annotator, 0 if annotator else seat)
 
 
@@ -137,7 +137,7 @@ def _table_row(fields: dict) -> Ranking:
 
 
 def _ranking(prompt, responses: list[str], form: str, values: list, annotator: str | None, seat: int = 0) -> Ranking:
-    """Values of any form as ranks, the unanswered ones left out."""
+    """Values of any format as ranks, without the unanswered ones."""
     problem = text_problem(prompt)
     if problem:
         raise ValueError(f"`prompt` {problem}")

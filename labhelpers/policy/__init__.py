@@ -1,4 +1,4 @@
-"""The policy: a language model that writes, its frozen reference and its value head; and classifiers of texts."""
+"""The policy: a language model with a frozen reference and a value head, and how it generates; text classifiers."""
 
 import lazy_loader
 

@@ -13,7 +13,7 @@ from labhelpers.policy.fast.passes import passes, token_bytes
 from labhelpers.policy.padding import pad
 from labhelpers.policy.pretrained import load_text_classifier
 
-# Families whose positions are counted from the padding id + 1, so that they take fewer tokens than they have positions.
+# Families that number positions from their padding id + 1, so that they take fewer tokens than they have positions.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer"}
 
 
@@ -53,7 +53,8 @@ def class_logits(
     """Logits `[B, n_labels]` on the CPU, in the order of `texts`, float32 or wider; no gradient.
 
     At most `batch_size` texts of like length are computed at a time (see `passes`). They are cut to what the model
-    takes; `keep` ("start" or "end") says which part of a too long one stays. Raises DataError when an entry is no text.
+    takes; `keep` ("start" or "end") says which part of a longer text stays. Raises DataError when an entry is not a
+    text.
     """
     texts = list(texts)
     for index, text in enumerate(texts):
@@ -83,7 +84,7 @@ def class_logits(
 
 
 def label_index(model: PreTrainedModel, label: str) -> int:
-    """The column of `label` in the model's logits. Raises ModelError, naming the labels there are."""
+    """The column of `label` in the model's logits. Raises ModelError, with all its labels, when it is missing."""
     labels = model.config.id2label
     for index, name in labels.items():
         if name == label:

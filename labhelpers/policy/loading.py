@@ -1,4 +1,4 @@
-"""From a location to a policy: base model, SFT adapter merged in, PPO adapter, value head; and back from a folder."""
+"""Makes a policy from a location (base model, merged SFT adapter, PPO adapter, value head), or from a saved folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from labhelpers.sources.locations import model_folder
 
 
 def load_base(location: str, dtype: str | torch.dtype | None = "auto", device: str = "auto") -> PreTrainedModel:
-    """Loads a base model of either family by what its config says, in eval mode; safetensors only.
+    """Loads a base model of either family, as its config says, in eval mode; safetensors only.
 
     `location` is a folder, a Hub id or an fsspec address; `dtype` and `device` may be "auto". Raises ModelError when
     the location holds no such model.
@@ -90,7 +90,7 @@ def make_policy(
 
 
 def default_targets(base: PreTrainedModel) -> list[str]:
-    """The query and value projections, as the labs train them, whatever the model's family calls them."""
+    """The names of the query and value projections in the model's family; the labs train these."""
     names = {name.rsplit(".", 1)[-1] for name, _ in base.named_modules()}
     for candidates in (["q_proj", "v_proj"], ["c_attn"], ["query_key_value"], ["q", "v"]):
         if set(candidates) <= names:
@@ -137,12 +137,12 @@ def load_policy_from(
 
     `policy_model` is the bare base model that the policy was made from; `folder` is a path, a Hub id or an fsspec
     address; `options` are those of `make_policy`. The saved adapter (SFT and PPO in one) is merged into the base, as
-    an SFT adapter is, and a fresh adapter comes on top. So the policy's reference is the policy as it was saved: KL
-    starts at 0 again, and saving after more training folds everything once more. If the saved adapter were the trained
-    one, the reference would be the bare base, which has seen neither. To go on against the first reference, with the
+    an SFT adapter is, and a fresh adapter comes on top. So the policy's reference is the policy as it was saved, and KL
+    starts at 0 again. (If the saved adapter itself were trained on, the reference would be the bare base, without SFT.)
+    Saving after more training folds all adapters into one again. To continue with the first reference and the
     optimizer's state, resume the trainer from its checkpoint instead.
 
-    In a half precision the merge rounds the weights, as that of the SFT adapter does.
+    In a half precision the merge rounds the weights, as merging the SFT adapter does.
 
     Raises ModelError when the folder holds no adapter, no value head, or one of another width.
     """

@@ -3,7 +3,7 @@
     policy    = base model + SFT adapter (merged, frozen) + a fresh LoRA adapter (trained by PPO)
     reference = the same weights with the PPO adapter switched off; no second copy of the model
 
-so that KL(policy || reference) is exactly 0 before the first update. The labs hand a PEFT model to the trainer, which
+So KL(policy || reference) is exactly 0 before the first update. The labs hand a PEFT model to the trainer, which
 then disables *every* adapter for the reference: it becomes the plain base model, and their KL starts at 25.
 
 Two families share one interface: encoder-decoder (T5; queries are padded on the right) and decoder-only (Llama, GPT-2;
@@ -38,7 +38,7 @@ VALUE_HEAD_FILE = "value_head.safetensors"
 
 
 class Policy(nn.Module):
-    """A language model that acts (`logits`), judges its own prospects (`values`) and remembers where it came from.
+    """A language model that writes (`logits`), estimates returns (`values`) and knows its starting point (`reference`).
 
     Made by `load_policy` or `make_policy`. `model` is the peft model, `value_head` a Linear(d, 1) on the last (decoder)
     hidden state, zero-initialised, in float32 (float64 for a float64 model) and outside the adapters: peft leaves a
@@ -76,7 +76,7 @@ class Policy(nn.Module):
 
     @property
     def start_token(self) -> int:
-        """The id that an encoder-decoder's responses start after. Raises ModelError if the model names none."""
+        """The id of the token before an encoder-decoder's response. Raises ModelError if its config has none."""
         for config in (self.base.config, self.base.generation_config):
             if (token := getattr(config, "decoder_start_token_id", None)) is not None:
                 return token
@@ -134,9 +134,11 @@ class Policy(nn.Module):
         """The hidden states that predict the response tokens.
 
         Position t has seen the query and the
-        responses before t, not token t itself. `encoded` are the queries' states where `encode` has them already.
+        responses before t, not token t itself. `encoded` are the queries' states, if `encode` was already called.
         """
-        for layer in self.checkpointed:  # only a layer in training is; what is inside it may stay without dropout
+        for (
+            layer
+        ) in self.checkpointed:  # only a layer in training mode is checkpointed; its parts may stay without dropout
             layer.training = torch.is_grad_enabled()
         if self.is_encoder_decoder:
             if encoded is None:
@@ -155,7 +157,7 @@ class Policy(nn.Module):
         return hidden[:, queries.shape[1] - 1 :]
 
     def position_ids(self, attention: Int[Tensor, "B L"]) -> dict[str, Int[Tensor, "B L"]]:
-        """The argument that tells a decoder-only model where its tokens stand; empty if it finds out by itself."""
+        """The argument with the positions of a decoder-only model's tokens; empty if the model does not take it."""
         return {"position_ids": positions(attention)} if self.takes_positions else {}
 
     def logits(
@@ -163,7 +165,7 @@ class Policy(nn.Module):
     ) -> Float[Tensor, "*N V"]:
         """The vocabulary's logits, in float32 or better: those of the model's own forward pass.
 
-        `head` stands in for the output layer, where that layer is all there is (`plain_head`).
+        `head` replaces the output layer, if the model only applies that layer (`plain_head`).
         """
         if self.plain_head:
             logits = (head or self.base.get_output_embeddings())(layer_input(self.base, hidden))
@@ -172,7 +174,7 @@ class Policy(nn.Module):
         return logits if logits.dtype == torch.float64 else logits.float()
 
     def values(self, hidden: Float[Tensor, "*N d"]) -> Float[Tensor, "*N"]:
-        """The value head's estimate of the return from here on."""
+        """The value head's estimates of the return from each position on."""
         return self.value_head(hidden.to(self.value_head.weight.dtype)).squeeze(-1)
 
     def forward(
@@ -198,13 +200,13 @@ class Policy(nn.Module):
         values = self.values(chosen)
         return logprobs, torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(keep, values)
 
-    # -- keeping -------------------------------------------------------------------------------------------------
+    # -- saving --------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> None:
         """Writes a standard peft adapter *relative to the bare base* (SFT and PPO folded together) and the value head.
 
-        `PeftModel.from_pretrained(bare_base, folder)` gives this policy. Saving the PPO adapter alone would load just
-        as silently and be wrong: it was trained on base + SFT.
+        `PeftModel.from_pretrained(bare_base, folder)` gives this policy. The PPO adapter alone would load without
+        an error too, but it would be wrong: it was trained on base + SFT.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Rollouts: the policy writes one response to every query; what PPO needs to know about each token is kept."""
+"""Rollouts: the policy writes one response to every query, and everything that PPO needs about each token is stored."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Rollout:
 
     `mask` is 1 on response tokens up to and including end-of-sequence. `logprobs` are those of the *policy itself*
     (temperature 1, all tokens), whatever was sampled from: they are what the PPO ratio and the KL are about.
-    `behaviour_logprobs` are those of the distribution that was sampled from where `Sampling` made it another one, else
-    None. `finished` says which responses ended with end-of-sequence.
+    `behaviour_logprobs` are those of the distribution that was sampled from, if `Sampling` changed it, else None.
+    `finished` says which responses ended with end-of-sequence.
     """
 
     queries: Int[Tensor, "B Q"]
@@ -39,7 +39,7 @@ class Rollout:
     texts: list[str]
     query_texts: list[str]
     behaviour_logprobs: Float[Tensor, "B T"] | None = None
-    encoded: Float[Tensor, "B Q d"] | None = None  # the policy's encoder states of the queries, where they were kept
+    encoded: Float[Tensor, "B Q d"] | None = None  # the encoder's states of the queries, if they were kept
 
     # Which fields have a column per query token, and which one per response token.
     QUERY_FIELDS: ClassVar[tuple[str, ...]] = ("queries", "query_mask", "encoded")
@@ -59,8 +59,8 @@ class Rollout:
         return self.mask.sum(-1)
 
     def check(self) -> None:
-        """Raises TrainingError, naming the field or the row, for tensors whose shapes do not fit together, and for a
-        query or a response without any token."""
+        """Raises TrainingError for tensors with shapes that do not fit together, and for a query or a response that has
+        no token. The message names the field or the row."""
         B, T = self.responses.shape
         expected = {"query_mask": tuple(self.queries.shape), "queries": (B, self.queries.shape[-1])}
         expected |= {name: (B, T) for name in self.RESPONSE_FIELDS}
@@ -116,7 +116,7 @@ def pad_queries(
 
 
 def max_query_tokens(policy: Policy, new_tokens: int) -> int | None:
-    """How long a query may be; None where positions are relative and nothing limits it (T5)."""
+    """The largest number of tokens of a query; None if nothing limits it (T5, where positions are relative)."""
     positions = getattr(policy.base.config, "max_position_embeddings", None)
     if positions is None or policy.is_encoder_decoder:
         return positions
@@ -140,11 +140,11 @@ def generate(
 
     `max_new_tokens` is one number or one per row. Token t of row i is drawn with the number `uniforms(seed, step,
     rows[i], t)` (`rows`: 0, 1, … unless given): the same whatever else is in the batch. Log-probabilities and values
-    come from the same passes. A finished row costs nothing more: rows are dropped from the batch as they end.
+    come from the same passes. A finished row is dropped from the batch, so that it costs no more time.
 
     Raises TrainingError for unusable queries or limits.
     """
-    policy.eval()  # dropout would make the rollout another policy's
+    policy.eval()  # with dropout, another policy would write
     ids, query_mask = pad_queries(queries, tokenizer, policy.padding_side, policy.device)
     n = len(ids)
     limits = torch.as_tensor([max_new_tokens] * n if isinstance(max_new_tokens, int) else max_new_tokens)

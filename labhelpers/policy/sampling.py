@@ -44,7 +44,7 @@ class Sampling:
     """How a token is chosen from the policy's distribution; the default takes that distribution as it is.
 
     `temperature`, `top_k` and `top_p` as in `filter_logits`. `min_length` forbids end-of-sequence before that many
-    tokens. `do_sample=False` takes the likeliest token of what these leave. Raises TrainingError, naming the option,
+    tokens. `do_sample=False` takes the likeliest of the remaining tokens. Raises TrainingError, naming the option,
     for a value out of range.
     """
 
@@ -115,6 +115,6 @@ def sample_tokens(logits: Tensor, uniform: Tensor) -> Tensor:
     target = uniform.to(cumulative)[:, None] * total
     token = torch.searchsorted(cumulative, target, right=True)
     if bool((target >= total).any()):
-        # Rounding has put a target at the very end; the last token that has any probability is the answer then.
+        # By rounding, a target may lie behind the last token: then take the last token with a probability.
         token = torch.minimum(token, (cumulative < total).sum(-1, keepdim=True))
     return token.squeeze(-1)

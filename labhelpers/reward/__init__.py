@@ -1,4 +1,4 @@
-"""What a response is worth: the classifier's logit, or a reward model learned from rankings."""
+"""Rewards: how good is a response? By a toxicity classifier, or by a reward model that is learned from rankings."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The reward model: one number per (prompt, response), learned from pairs of which people preferred one.
+"""The reward model: one number per (prompt, response), learned from pairs in which people preferred one response.
 
 The loss is Bradley and Terry's (1952), as in Ouyang et al. (2022): -log sigma(r_chosen - r_rejected). This module holds
 the model and its one way of reading text; `labhelpers.reward.training` trains it, `labhelpers.reward.evaluation` says

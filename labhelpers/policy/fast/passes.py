@@ -11,7 +11,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from labhelpers.policy.fast import plain
 
-CACHE_BYTES = 2 * 2**20  # one core's own (level 2) on the servers and laptops of these years: 1 to 2 MiB
+CACHE_BYTES = 2 * 2**20  # level 2 cache of one core on today's servers and laptops: 1 to 2 MiB
 
 
 def passes(
