@@ -7,13 +7,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "intervals": ["Interval", "bootstrap_mean", "paired_bootstrap"],
         "before_after": [
-            "MEASURES",
             "compare",
             "measure_summaries",
             "reward_table",
             "rouge_l",
             "summary_results",
-            "was_clean",
         ],
         "facts": ["FactVocabulary", "coverage", "honesty"],
         "lexicon": ["Lexicon"],

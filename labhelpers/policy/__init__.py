@@ -15,8 +15,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_tokenizer",
             "make_policy",
         ],
-        "rollout": ["Rollout", "generate", "generate_batches", "generate_texts"],
+        "rollout": ["Rollout", "generate", "generate_texts"],
         "sampling": ["GREEDY", "Sampling"],
-        "classifier": ["class_logits", "load_classifier"],
+        "classifier": ["load_classifier"],
     },
 )

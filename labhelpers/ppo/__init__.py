@@ -13,10 +13,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "config": ["PPOConfig"],
         "experience": ["Experience"],
-        "kl_penalty": ["AdaptiveKLController", "FixedKLController", "token_rewards"],
+        "kl_penalty": ["AdaptiveKLController", "token_rewards"],
         "loss": ["PPOLosses", "ppo_losses", "update_diagnostics"],
         "advantages": ["gae"],
-        "masked": ["masked_mean", "masked_var", "whiten"],
         "trainer": ["PPOTrainer"],
     },
 )

@@ -20,7 +20,7 @@ from labhelpers.sources.locations import find_files, read_records
 
 KINDS = ("complete", "vague", "wrong", "insult")  # best first: the rule behind the simulated annotators
 CRITERIA = ("helpful", "honest", "harmless")
-BINS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_BINS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 class LongerIsBetter:
@@ -157,7 +157,7 @@ def accuracy_by_kind(
     return pd.DataFrame(records, columns=columns)
 
 
-def calibration_table(reward, rankings: Dataset, bins: Sequence[float] = BINS) -> pd.DataFrame:
+def calibration_table(reward, rankings: Dataset) -> pd.DataFrame:
     """Whether the model's confidence is right: a row per bin of sigma(|margin|), the probability of what it prefers.
 
     Columns: low, high (of the bin), pairs, predicted (mean probability), agreement (mean share of the annotators who
@@ -173,9 +173,9 @@ def calibration_table(reward, rankings: Dataset, bins: Sequence[float] = BINS) -
     share = np.asarray(pairs["agreement"][:])
     agreement = np.where(margins < 0, 1 - share, np.where(margins > 0, share, 0.5))
     predicted = 1 / (1 + np.exp(-np.abs(margins)))
-    place = np.clip(np.digitize(predicted, bins) - 1, 0, len(bins) - 2)
+    place = np.clip(np.digitize(predicted, _BINS) - 1, 0, len(_BINS) - 2)
     rows = []
-    for index, (low, high) in enumerate(itertools.pairwise(bins)):
+    for index, (low, high) in enumerate(itertools.pairwise(_BINS)):
         part = place == index
         means = (predicted[part].mean(), agreement[part].mean()) if part.any() else (np.nan, np.nan)
         rows.append([low, high, int(part.sum()), *means])
