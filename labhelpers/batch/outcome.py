@@ -32,11 +32,11 @@ _LOST = "the worker was lost: the process that carried it out is gone, again and
 class RunOutcome:
     """Which run it is, how it ended, and its results.
 
-    For a run that failed, `notebook` and `cell` (the number in `In [4]`) say where, `last_lines` are the last lines
-    shown there, and `executed` is the file of that notebook, relative to the run's folder. `results` are
-    `{notebook: {name: value}}`; `verdicts` are those of a submission's checks, `{notebook: {check: "right." or
-    "not yet. …"}}`. `missing` are the notebooks that a student has not handed in. `started` is in seconds since 1970.
-    `archive` is the packed folder of a run on another machine; it is not stored in `status.json`.
+    `notebook` and `cell` (the number in `In [4]`) say where it ended, if not well, `last_lines` what was shown there,
+    `executed` the file of that notebook, relative to the run's folder. `results` are `{notebook: {name: value}}`,
+    `verdicts` of a submission's checks `{notebook: {check: "right." or "not yet. …"}}`. `missing` are notebooks that
+    a student has not handed in. `started` is in seconds since 1970. `archive` is the packed folder of a run that was
+    done elsewhere; it travels, and is not kept here.
     """
 
     id: str

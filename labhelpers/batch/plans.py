@@ -163,7 +163,7 @@ def _submission(plan: Plan, folder: Path) -> PlannedRun:
 
 
 def submitted_files(folder: Path) -> list[Path]:
-    """The files directly in the folder of a submission. Links are left out, because they may lead anywhere."""
+    """The files of a submission: those in its folder itself. Links are left out, since they may lead anywhere."""
     return sorted(path for path in folder.iterdir() if _plain_file(path))
 
 
@@ -250,7 +250,7 @@ def _checker(notebooks: list[Path], profile: str, home: Path, wrong: Callable[[s
 def _submissions(value: str, home: Path, wrong: Callable[[str, str], UsageError]) -> Path:
     folder = (home / Path(value).expanduser()).resolve()
     if not folder.is_dir():
-        raise wrong("submissions", f"{folder} is not a folder")
+        raise wrong("submissions", f"{folder} is no folder")
     if not _students(folder):
         raise wrong("submissions", f"{folder} holds no folders: it must have one per student")
     return folder
@@ -261,7 +261,7 @@ def _students(folder: Path) -> list[Path]:
 
 
 def _source(notebook: Path) -> list:
-    """The cells of a notebook without outputs, ids and other things that do not change what it does."""
+    """What a notebook does: the cells without their outputs, ids and the rest that an editor changes."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return [["".join(c["source"]), c.get("metadata", {}).get("tags", [])] for c in cells if c["cell_type"] == "code"]
 

@@ -34,7 +34,7 @@ class Failure:
 
 @dataclasses.dataclass
 class Progress:
-    """The seconds of each finished notebook, the notebook that is running, and the failures."""
+    """The seconds of each notebook that ended well, the notebook that is running, and what failed."""
 
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     running: str | None = None

@@ -23,7 +23,7 @@ from labhelpers.course.parameters import declared_parameters
 from labhelpers.errors import LabError
 
 JOB, SOURCES = "job.json", "sources"
-OUTPUT_BYTES = 2_000_000  # of one cell: nobody reads more, and a larger page is slow
+OUTPUT_BYTES = 2_000_000  # of one cell; a page of more is read by nobody, and holds up everybody
 
 
 def main(folder: Path, kernel: Sequence[str] = KERNEL) -> int:
@@ -79,7 +79,7 @@ def _limit(limits: dict) -> None:
 
 
 def _cut_long_outputs() -> None:
-    """Makes papermill store at most OUTPUT_BYTES of a cell's output."""
+    """Make papermill keep no more than OUTPUT_BYTES of a cell's output."""
     from nbformat.v4 import new_output
     from papermill import clientwrap
     from papermill.engines import NBClientEngine, papermill_engines

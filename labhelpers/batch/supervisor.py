@@ -113,7 +113,7 @@ def _carry_out(job: Job, folder: Path, outcome: RunOutcome) -> None:
     progress = read_progress(folder)
     _say_how_it_ended(outcome, ended, progress, folder)
     outcome.notebook_seconds = {name: took for name, took in progress.seconds.items() if name in outcome.notebooks}
-    if job.submitted:  # the numbers of a submission are not trusted
+    if job.submitted:  # a stranger's numbers are no results
         outcome.verdicts = _verdicts(folder, outcome.notebooks)
     else:
         outcome.results = _results(folder)
@@ -290,7 +290,7 @@ def _last_words(folder: Path) -> str:
 
 
 def _where(cells: list, cell: int | None) -> tuple[int | None, list[str]]:
-    """The number of the cell in which a notebook ended (`cell` if it is known), and the last lines that it showed."""
+    """The number of the cell in which a notebook ended, and the last lines that it showed; `cell` where it is known."""
     code = [one for one in cells if one["cell_type"] == "code" and "".join(one["source"]).strip()]
     for number, one in enumerate(code, 1):
         number = one.get("execution_count") or number
@@ -331,7 +331,7 @@ def _results(folder: Path) -> dict:
 
 
 def _go_on_after_errors(content: bytes) -> bytes:
-    """Tags every cell, so that an error in one exercise does not hide the verdicts on the next ones."""
+    """Tag every cell so that a learner's error in one exercise does not hide the verdicts on the next."""
     try:
         notebook = json.loads(content)
         for cell in notebook["cells"]:
@@ -340,7 +340,7 @@ def _go_on_after_errors(content: bytes) -> bytes:
                 tags.append("raises-exception")
         return json.dumps(notebook).encode()
     except (ValueError, KeyError, TypeError, AttributeError):
-        return content  # not a notebook: running it will say so
+        return content  # no notebook: it will be said when it is run
 
 
 def _cells(notebook: Path) -> list | None:

@@ -177,11 +177,11 @@ def _cluster(plan: Plan, todo: list[PlannedRun], done: dict, workers, scheduler,
                 client.wait_for_workers(1)
         else:
             count, threads = _size(plan, len(todo), done, workers)
-            with _undisturbed():  # the workers inherit this: Ctrl-C is handled here
+            with _undisturbed():  # the workers keep it so: Ctrl-C is ours to handle
                 cluster = LocalCluster(
                     n_workers=count,
                     threads_per_worker=1,
-                    memory_limit=0,  # a run uses memory in its own process
+                    memory_limit=0,  # what a run takes is in its own process
                     dashboard_address=None,
                     silence_logs=logging.CRITICAL,
                 )

@@ -1,4 +1,4 @@
-"""Finds the course's notebooks by name, by number or by path."""
+"""Where the course's notebooks are, and which of them a name means."""
 
 from __future__ import annotations
 

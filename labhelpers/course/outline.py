@@ -13,11 +13,8 @@ from labhelpers.errors import UsageError
 
 @dataclass(frozen=True)
 class Chapter:
-    """One notebook of the course.
-
-    `name` is its file name without `.ipynb`, `title` a few words. It cannot run without the artifacts in `needs`, uses
-    those in `uses` if they exist, and writes those in `makes`.
-    """
+    """One notebook: `name` is its file without `.ipynb`, `title` a few words, and then the artifacts that it must
+    have (`needs`), takes where they are there (`uses`) and leaves for others (`makes`)."""
 
     name: str
     title: str

@@ -17,9 +17,9 @@ _OWN_OPTION = {"profile": "--profile", "run_dir": "--output-dir"}
 
 
 def declared_parameters(notebook: Path) -> dict[str, object]:
-    """The parameters of a notebook, `{name: default}`: the assignments in its cell tagged `parameters`.
+    """The names that a notebook's cell tagged `parameters` assigns, with their values where they are literals.
 
-    A default that is not a literal is None. Raises NotebookError for a file that is not a notebook.
+    Raises NotebookError for a file that is no notebook.
     """
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]

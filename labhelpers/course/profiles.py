@@ -94,7 +94,7 @@ class Profile:
     lam: Fraction
     max_new_tokens: Count
     rewards: Names
-    # measuring (notebooks 04 and 05)
+    # what is measured (notebooks 04 and 05)
     eval_prompts: Count
     eval_batch_size: Count
     bootstrap_samples: Count

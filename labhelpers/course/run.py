@@ -72,8 +72,8 @@ def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Pa
     current folder for an installed package). `overrides` go to `load_profile`. Every model that `overrides` names, also
     with the value None, is fetched here.
 
-    Raises ProfileError for an invalid profile, seed or override, LabError when the folder cannot be written, and
-    ModelError when a model cannot be fetched.
+    Raises ProfileError for an unusable profile, seed or override, `LabError` when the folder cannot
+    be written, `ModelError` when a model named in `overrides` (also as None) cannot be had.
     """
     global _current
     settings = load_profile(profile, **overrides)
@@ -206,7 +206,7 @@ def _prepare_libraries(run: Run) -> None:
 
 
 def _check_needs(run: Run) -> None:
-    """Raises ArtifactError in the first cell for a missing artifact, instead of minutes later."""
+    """Says in the first cell what the notebook would miss later, after minutes perhaps."""
     chapter = outline.chapter(run.notebook)
     for name in chapter.needs if chapter else ():
         parameter, _ = outline.GIVEN_BY.get(name, (None, None))

@@ -1,9 +1,9 @@
 """Before and after: measures per prompt for two policies, and the intervals of their differences.
 
-Both policies answer the same prompts with the same random numbers, so the difference within each pair counts. Dialogues
-of one template resemble each other, so the bootstrap resamples whole templates (see `intervals`). An interval is about
-*one* checkpoint on more dialogues like these. It does not say how much another training seed would change: only several
-trainings can show that.
+Two policies answer the same prompts with the same random numbers, so what counts is the difference within each pair.
+Dialogues of one template resemble each other; drawing them one by one would pass them off as independent, so the
+bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007). The interval is that of *one* checkpoint on
+more dialogues like these; how much another training seed would change is a question for several trainings.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""95 % confidence intervals by the bootstrap (Efron 1979), for means and for paired differences.
+"""Before and after: measures per prompt, and how sure one may be of their difference.
 
-Rows of one cluster, such as dialogues of one template, resemble each other. Resampling single rows would treat them as
-independent, so the bootstrap resamples whole clusters (Field & Welsh 2007).
+Two policies answer the same prompts with the same random numbers, so what counts is the difference within each pair.
+Dialogues of one template resemble each other; drawing them one by one would pass them off as independent, so the
+bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007). The interval is that of *one* checkpoint on
+more dialogues like these; how much another training seed would change is a question for several trainings.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from labhelpers.errors import DataError
 class Interval:
     """An estimate with its 95 % interval, its number of rows `n` and of clusters.
 
-    `by` is "cluster", or "row" when there is only one cluster and single rows were resampled; the interval is then too
-    narrow if rows resemble each other. Prints as "-0.35 [-0.41, -0.28]"; `f"{interval:.3f}"` sets the digits.
+    `by` is "cluster", or "row" where all rows are of one cluster and single rows had to be drawn: too narrow if they
+    resemble each other. Prints as "-0.35 [-0.41, -0.28]"; `f"{interval:.3f}"` sets the digits.
     """
 
     estimate: float

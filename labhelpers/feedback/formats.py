@@ -48,7 +48,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The responses that one person ranked, with their ranks. `key` is the same when this person answers again."""
+    """One person's order of the responses that this person ranked; `key` stays the same when they answer again."""
 
     prompt: str
     responses: list[str]
@@ -82,7 +82,7 @@ def answers(record: Record) -> Iterator[Ranking | Problem]:
 
 
 def _a2i_readers(fields: dict) -> list[Callable[[], Ranking]]:
-    """One reader per human answer, so that a bad answer does not affect the others."""
+    """One reader per human answer, so that one bad answer does not take its neighbours with it."""
     beside = [column for column in _RANK_COLUMNS if column in fields]
     if beside:
         raise ValueError(f"holds both `humanAnswers` and `{beside[0]}`; keep one")
@@ -114,7 +114,7 @@ def _a2i_answer(prompt, responses: list[str], answer, seat: int) -> Ranking:
         raise ValueError("holds both `ranking_…` and `star_rating_…`; keep one")
     form, values = next(iter(forms.items()), ("ranks", [None] * len(responses)))
     annotator = _annotator(answer.get("workerId"))
-    # Answers without a name on one line are from different people: their places on the line distinguish them.
+    # People without a name who answered on one line are different people: their places on it tell them apart.
     return _ranking(prompt, responses, form, values, annotator, 0 if annotator else seat)
 
 
@@ -137,7 +137,7 @@ def _table_row(fields: dict) -> Ranking:
 
 
 def _ranking(prompt, responses: list[str], form: str, values: list, annotator: str | None, seat: int = 0) -> Ranking:
-    """Values of any format as ranks, without the unanswered ones."""
+    """Values of any form as ranks, the unanswered ones left out."""
     problem = text_problem(prompt)
     if problem:
         raise ValueError(f"`prompt` {problem}")

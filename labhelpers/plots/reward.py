@@ -94,7 +94,7 @@ def calibration(table: pd.DataFrame, title: str = "Is the model as sure as it sh
 def learning_curve(
     table: pd.DataFrame, levels: Mapping[str, float] | None = None, title: str = "What more rankings buy"
 ) -> Figure:
-    """Held-out accuracy with its interval over the number of training prompts.
+    """Held-out accuracy with its interval over the number of training prompts; dashed lines for `levels` by name.
 
     `table` has the columns prompts, accuracy, low, high; its first row may be the untrained model (0 prompts). Each of
     `levels` (name -> accuracy) is a dashed line.

@@ -205,8 +205,8 @@ class Policy(nn.Module):
     def save(self, folder: str | Path) -> None:
         """Writes a standard peft adapter *relative to the bare base* (SFT and PPO folded together) and the value head.
 
-        `PeftModel.from_pretrained(bare_base, folder)` gives this policy. The PPO adapter alone would load without
-        an error too, but it would be wrong: it was trained on base + SFT.
+        `PeftModel.from_pretrained(bare_base, folder)` gives this policy. Saving the PPO adapter alone would load just
+        as silently and be wrong: it was trained on base + SFT.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

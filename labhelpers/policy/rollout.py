@@ -25,8 +25,8 @@ class Rollout:
 
     `mask` is 1 on response tokens up to and including end-of-sequence. `logprobs` are those of the *policy itself*
     (temperature 1, all tokens), whatever was sampled from: they are what the PPO ratio and the KL are about.
-    `behaviour_logprobs` are those of the distribution that was sampled from, if `Sampling` changed it, else None.
-    `finished` says which responses ended with end-of-sequence.
+    `behaviour_logprobs` are those of the distribution that was sampled from where `Sampling` made it another one, else
+    None. `finished` says which responses ended with end-of-sequence.
     """
 
     queries: Int[Tensor, "B Q"]
@@ -116,7 +116,7 @@ def pad_queries(
 
 
 def max_query_tokens(policy: Policy, new_tokens: int) -> int | None:
-    """The largest number of tokens of a query; None if nothing limits it (T5, where positions are relative)."""
+    """How long a query may be; None where positions are relative and nothing limits it (T5)."""
     positions = getattr(policy.base.config, "max_position_embeddings", None)
     if positions is None or policy.is_encoder_decoder:
         return positions

@@ -1,9 +1,9 @@
 """Dialogues, and the prompts made from them.
 
-The schema is that of DialogSum (Chen et al. 2021): `id`, `dialogue`, `summary`, `topic`. We add `references` (more
-clean summaries), `facts` (who, what, when, where, how much; None when unknown) and `template` (the scenario that made
-the dialogue; bootstraps resample by it). Dialogues are read from `.jsonl`, `.csv`, a bucket or the Hub, and every row
-is checked.
+The schema is DialogSum's (Chen et al. 2021): `id`, `dialogue`, `summary`, `topic`, and beside it `references` (further
+clean summaries), `facts` (who, what, when, where, how much the dialogue holds; None when unknown) and `template` (which
+grammar rule made the dialogue; resampling goes by it). Read from `.jsonl`, `.csv`, a bucket or the Hub, and validated
+row by row.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def _with_notebooks(file: Path, notebook: Path) -> Path:
         ("notebooks: [03]\nmemory_gb: yes", "field 'memory_gb': must be a number above 0"),
         ("notebooks: [03]\ntimeout_minutes: .inf", "field 'timeout_minutes': must be a number above 0"),
         ("notebooks: [03]\nweak_isolation: 1", "field 'weak_isolation': must be true or false, not 1"),
-        ("notebooks: [03]\nsubmissions: nowhere", "field 'submissions': .*nowhere is not a folder"),
+        ("notebooks: [03]\nsubmissions: nowhere", "field 'submissions': .*nowhere is no folder"),
         ("notebooks: [03]\nsubmissions: 3", "field 'submissions': must be a folder"),
     ],
 )
