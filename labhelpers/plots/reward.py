@@ -96,8 +96,8 @@ def learning_curve(
 ) -> Figure:
     """Held-out accuracy with its interval over the number of training prompts; dashed lines for `levels` by name.
 
-    `table` has the columns prompts, accuracy, low, high; its first row may be the untrained model (0 prompts). Each of
-    `levels` (name -> accuracy) is a dashed line.
+    `table` has the columns prompts, accuracy, low, high; its first row may be the untrained model (0 prompts).
+    `levels` maps a name to an accuracy.
     """
     fig = Figure(figsize=(6.4, 3.8))
     ax = fig.subplots()
