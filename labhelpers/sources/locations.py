@@ -141,7 +141,7 @@ def model_folder(location) -> str:
 
 
 def _copied_folder(address: str) -> str:
-    """A temporary copy of a model's files at an address, without files that `hub.PATTERNS` does not name."""
+    """A temporary copy of a model's files at an address: those that match `hub.PATTERNS`."""
     import atexit
 
     import fsspec
