@@ -68,7 +68,7 @@ MUTATIONS = [
     Mutation("end-of-sequence not in the mask", "policy/rollout.py", "mask[active, t] = 1", "mask[active, t] = (token != eos).long()", "policy/test_model.py ppo/test_trainer.py"),
     Mutation("reward on the wrong label", "reward/toxicity.py", "label: str = \"nothate\"", "label: str = \"hate\"", "reward/test_toxicity.py"),
     Mutation("prompt scored with the response", "reward/toxicity.py", "score_prompt: bool = False", "score_prompt: bool = True", "reward/test_toxicity.py"),
-    Mutation("insults inside words count", "evaluation/lexicon.py", "(?!\\w)\", re", "\", re", "reward/test_toxicity.py"),
+    Mutation("insults inside words count", "evaluation/words.py", "(?:{either})(?![{_OF_WORDS}])", "(?:{either})", "reward/test_toxicity.py"),
     Mutation("unpaired evaluation", "evaluation/intervals.py", "pairs = np.stack([before, after], axis=1)", "pairs = np.stack([before, np.roll(after, 1)], axis=1)", "evaluation/test_before_after.py"),
     Mutation("clean prompts chosen after training", "evaluation/before_after.py", "kept &= was_clean(before)", "kept &= was_clean(after)", "evaluation/test_before_after.py"),
     Mutation("honesty rewards what is missing", "evaluation/facts.py", "len(stated & held) / len(stated) if stated", "len(stated & held) / len(held) if stated", "evaluation/test_before_after.py generator/test_data.py"),

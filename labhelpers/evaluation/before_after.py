@@ -8,7 +8,6 @@ more dialogues like these; how much another training seed would change is a ques
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ import pandas as pd
 from labhelpers.errors import DataError
 from labhelpers.evaluation.facts import FactVocabulary, coverage, honesty
 from labhelpers.evaluation.intervals import paired_bootstrap
+from labhelpers.evaluation.words import words
 
 # Result name -> column of a table of measured summaries. `rouge_l_clean` is rouge_l on prompts that were clean before.
 MEASURES = {
@@ -34,8 +34,9 @@ MEASURES = {
 def rouge_l(summaries: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
     """ROUGE-L F-measure per summary `[n]`, the best over its references (Lin 2004, by the `rouge_score` package).
 
-    Words are runs of letters and digits of any script, lower-cased, without stemming; on ASCII text that is exactly the
-    package's own tokenizer, which finds no word at all in, say, Korean. Raises DataError for unequal lengths.
+    Words are runs of letters and digits of any script, lower-cased, without stemming (see `evaluation.words`); on ASCII
+    text that is exactly the package's own tokenizer, which finds no word at all in, say, Korean. Raises DataError for
+    unequal lengths.
     """
     from rouge_score.rouge_scorer import RougeScorer
 
@@ -160,7 +161,7 @@ class _Words:
     """The tokenizer for `rouge_l`; the package wants an object with this method."""
 
     def tokenize(self, text: str) -> list[str]:
-        return re.findall(r"[^\W_]+", text.lower())
+        return words(text)
 
 
 def _same_prompts(before: pd.DataFrame, after: pd.DataFrame) -> None:

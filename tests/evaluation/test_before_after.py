@@ -20,6 +20,7 @@ from labhelpers.evaluation.before_after import (
 from labhelpers.evaluation.facts import FactVocabulary, coverage, honesty
 from labhelpers.evaluation.intervals import Interval, bootstrap_mean, paired_bootstrap
 from labhelpers.evaluation.lexicon import Lexicon
+from labhelpers.evaluation.words import words
 from labhelpers.sources.dialogues import format_prompt
 
 VOCABULARY = FactVocabulary(
@@ -101,6 +102,23 @@ def test_the_vocabulary_comes_from_its_file_or_else_from_the_facts(tmp_path):
         FactVocabulary.load(tmp_path)
 
 
+def test_facts_of_any_script_are_found_whole():
+    """A Hindi vowel sign is a part of its word, and an accent may be stored apart from its letter."""
+    assert FactVocabulary({"who": ["क"]}).wordings("की") == set()
+    assert FactVocabulary({"where": ["cafe\u0301"]}).wordings("Ben is at the café.") == {"café"}
+    for stored, said in (("café", "cafe\u0301"), ("cafe\u0301", "café")):
+        vocabulary, facts = FactVocabulary({"where": [stored]}), [{"where": said}]
+        assert honesty([said], facts, vocabulary) == coverage([said], facts, vocabulary) == 1
+    assert FactVocabulary({"who": ["\ufb01ne"]}).wordings("Fne") == set()  # "ﬁ" as a capital is two letters
+
+
+def test_a_kind_of_fact_that_stands_twice_in_the_vocabulary_is_refused(tmp_path):
+    (tmp_path / "vocabulary.json").write_text('{"who": ["Anna"],\n "where": ["home"],\n "who": ["Ben"]}\n')
+    with pytest.raises(DataError, match="vocabulary.json, line 3: .*'who' stands twice") as caught:
+        FactVocabulary.load(tmp_path)
+    assert caught.value.line == 3
+
+
 # --- ROUGE-L ---------------------------------------------------------------------------------------------------------
 
 
@@ -119,11 +137,26 @@ def test_rouge_l_reads_other_scripts():
     assert rouge_l(["회의는 월요일 아침"], [["회의는 월요일 저녁"]])[0] == pytest.approx(2 / 3)
 
 
+def test_rouge_l_compares_whole_words_with_their_marks():
+    """To Python's `re`, the Hindi "कि" and "की" are one word and a mark that counts for nothing."""
+    assert rouge_l(["कि"], [["की"]])[0] == 0
+    assert rouge_l(["की"], [["की"]])[0] == 1
+    assert rouge_l(["cafe\u0301"], [["café"]])[0] == 1 == rouge_l(["CAFÉ"], [["cafe\u0301"]])[0]
+    assert rouge_l(["½ cup"], [["¼ cup"]])[0] == 0.5
+
+
+def test_on_ascii_text_the_words_are_the_rouge_packages_own():
+    from rouge_score.tokenizers import DefaultTokenizer
+
+    text = "It's #Person1#: 18.5 dollars_each (re-read) A\tb\n" + "".join(map(chr, range(128)))
+    assert words(text) == DefaultTokenizer(use_stemmer=False).tokenize(text)
+
+
 def test_three_hundred_prompts_take_less_than_two_seconds():
     rouge_l(["warm up"], [["warm up"]])
-    words = [f"w{i}" for i in range(25)]
+    pieces = [f"w{i}" for i in range(25)]
     start = time.perf_counter()
-    rouge_l([" ".join(words)] * 300, [[" ".join(words[i:] + words[:i]) for i in (3, 9, 15)]] * 300)
+    rouge_l([" ".join(pieces)] * 300, [[" ".join(pieces[i:] + pieces[:i]) for i in (3, 9, 15)]] * 300)
     assert time.perf_counter() - start < 2
 
 
