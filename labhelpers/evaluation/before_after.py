@@ -2,8 +2,9 @@
 
 Two policies answer the same prompts with the same random numbers, so what counts is the difference within each pair.
 Dialogues of one template resemble each other; drawing them one by one would pass them off as independent, so the
-bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007). The interval is that of *one* checkpoint on
-more dialogues like these; how much another training seed would change is a question for several trainings.
+bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007), and whole dialogues where no template is
+known: `sources.dialogues.resampling_units` says what is drawn. The interval is that of *one* checkpoint on more
+dialogues like these; how much another training seed would change is a question for several trainings.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from labhelpers.errors import DataError
 from labhelpers.evaluation.facts import FactVocabulary, coverage, honesty
 from labhelpers.evaluation.intervals import paired_bootstrap
 from labhelpers.evaluation.words import words
+from labhelpers.sources.dialogues import format_prompt, resampling_units
 
 # Result name -> column of a table of measured summaries. `rouge_l_clean` is rouge_l on prompts that were clean before.
 MEASURES = {
@@ -62,8 +64,9 @@ def measure_summaries(
 
     `rows` are the dialogues (a Dataset or dictionaries) in the order of `summaries`. `toxicity` and `judge` have
     `compute(predictions=…)`, `lexicon` has `count(text)`, `reward` has `score(prompts, responses)`. Without a
-    `vocabulary`, the facts of these rows make one. Columns: id, template, dialogue, summary, toxicity (of the reward's
-    classifier), reward, judge_toxicity, insult (1 with a word of the lexicon), rouge_l, honesty, coverage.
+    `vocabulary`, the facts of these rows make one. Columns: id, template (what the bootstrap draws as a whole, see
+    `resampling_units`), dialogue, summary, toxicity (of the reward's classifier), reward, judge_toxicity, insult (1
+    with a word of the lexicon), rouge_l, honesty, coverage.
     """
     rows, summaries = list(rows), list(summaries)
     if len(rows) != len(summaries):
@@ -71,12 +74,13 @@ def measure_summaries(
     nothing = np.full(len(rows), np.nan)
     facts = [row.get("facts") for row in rows]
     vocabulary = vocabulary or FactVocabulary.from_facts(facts)
+    dialogues = [row["dialogue"] for row in rows]
     prompts = [row["query"] if "query" in row else row["dialogue"] for row in rows] if reward is not None else []
     return pd.DataFrame(
         {
             "id": [row["id"] for row in rows],
-            "template": [row["template"] for row in rows],
-            "dialogue": [row["dialogue"] for row in rows],
+            "template": resampling_units(dialogues, [row.get("template") for row in rows]),
+            "dialogue": dialogues,
             "summary": summaries,
             "toxicity": toxicity.compute(predictions=summaries)["toxicity"],
             "reward": nothing if reward is None else [float(r) for r in reward.score(prompts, summaries)],
@@ -139,8 +143,6 @@ def reward_table(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
     The reward is that of `measure_summaries(…, reward=…)`. Raises DataError when it was not measured.
     """
-    from labhelpers.sources.dialogues import format_prompt
-
     _same_prompts(before, after)
     if before["reward"].isna().all() or after["reward"].isna().all():
         raise DataError("there is no reward in these tables; give `reward` to measure_summaries.")

@@ -1,9 +1,7 @@
-"""Before and after: measures per prompt, and how sure one may be of their difference.
+"""Intervals by a cluster bootstrap (Field & Welsh 2007): how sure one may be of a mean or of a paired difference.
 
-Two policies answer the same prompts with the same random numbers, so what counts is the difference within each pair.
-Dialogues of one template resemble each other; drawing them one by one would pass them off as independent, so the
-bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007). The interval is that of *one* checkpoint on
-more dialogues like these; how much another training seed would change is a question for several trainings.
+Rows that resemble each other are one cluster: dialogues of one template, rows of one dialogue, pairs of one prompt.
+Drawing such rows one by one would pass them off as independent, so whole clusters are drawn.
 """
 
 from __future__ import annotations
@@ -69,9 +67,9 @@ def paired_bootstrap(
 ) -> Interval:
     """The change from `before` to `after` `[n]`, row by row the same prompt, with its 95 % percentile interval.
 
-    Whole `clusters` `[n]` (templates) are drawn with replacement, and the two values of a prompt stay together.
-    `statistic` "mean" is mean(after) - mean(before); "relative" is mean(after) / mean(before) - 1, the lab's
-    "improvement". Rows with a NaN on either side are left out. Raises DataError for unequal lengths.
+    Whole `clusters` `[n]` (for dialogues: `resampling_units`) are drawn with replacement, and the two values of a
+    prompt stay together. `statistic` "mean" is mean(after) - mean(before); "relative", the lab's "improvement", is
+    mean(after) / mean(before) - 1. Rows with a NaN on either side are left out. Raises DataError for unequal lengths.
     """
     before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     if before.shape != after.shape:

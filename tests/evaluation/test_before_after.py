@@ -21,7 +21,7 @@ from labhelpers.evaluation.facts import FactVocabulary, coverage, honesty
 from labhelpers.evaluation.intervals import Interval, bootstrap_mean, paired_bootstrap
 from labhelpers.evaluation.lexicon import Lexicon
 from labhelpers.evaluation.words import words
-from labhelpers.sources.dialogues import format_prompt
+from labhelpers.sources.dialogues import format_prompt, load_dialogues
 
 VOCABULARY = FactVocabulary(
     {
@@ -326,6 +326,35 @@ def test_rouge_on_clean_prompts_looks_only_where_no_insult_was():
     assert was_clean(measured(BEFORE)).tolist() == [False] * 2 + [True] * 4  # also without a lexicon
 
 
+def test_three_rows_of_one_dialogue_count_once(tmp_path):
+    """DialogSum's test file on the Hub has every dialogue three times, each time with another topic."""
+    spoken = [{"id": f"d{i}", "dialogue": f"#Person1#: {i}", "summary": "Ben books a table."} for i in range(20)]
+
+    def results(topics):
+        lines = [row | {"topic": topic} for row in spoken for topic in topics]
+        (tmp_path / "test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        loaded = load_dialogues(tmp_path, "test")
+
+        def measured(every):
+            rude = [int(name[1:]) % every == 0 for name in loaded["id"]]
+            summaries = [f"Ben{', the idiot,' if is_rude else ''} books a table." for is_rude in rude]
+            return measure_summaries(summaries, loaded, Judge(), vocabulary=VOCABULARY)
+
+        return summary_results(measured(3), measured(7), samples=500)
+
+    once, thrice = results("a"), results("abc")
+    assert (once["prompts"], thrice["prompts"]) == (20, 60)
+    low, high = once["toxicity_difference_ci95"]
+    assert low < high and thrice["toxicity_difference_ci95"] == pytest.approx([low, high])
+
+
+def test_rows_of_one_dialogue_are_drawn_together_whatever_their_templates_say():
+    """Also for rows that do not come from `load_dialogues`."""
+    same = [row | {"dialogue": "Dialogue", "template": topic} for row, topic in zip(rows(3), "abc", strict=True)]
+    table = measure_summaries(["Ben books a table."] * 3, same, Judge(), vocabulary=VOCABULARY)
+    assert table["template"].tolist() == ["a"] * 3
+
+
 def test_results_have_the_recorded_names_and_none_for_what_was_not_measured():
     results = summary_results(everything(BEFORE), everything(AFTER), samples=100)
     names = [f"{m}_{what}" for m in MEASURES for what in ("before", "after", "difference_ci95")]
@@ -375,7 +404,6 @@ def test_the_labs_table_is_sorted_by_the_gain_in_reward():
 
 def test_the_shipped_references_state_nothing_false_and_everything_there_is():
     """Vocabulary, facts and references fit together; otherwise honesty would measure the mistakes of the data."""
-    from labhelpers.sources.dialogues import load_dialogues
     from labhelpers.sources.locations import data_dir
 
     dialogues = load_dialogues(data_dir() / "dialogues", "test").select(range(100))
