@@ -205,7 +205,7 @@ def _greedy_texts(accelerator, policy, tokenizer, queries: list[str], settings: 
 
     from labhelpers.policy.rollout import generate_texts
     from labhelpers.policy.sampling import GREEDY
-    from labhelpers.ppo.processes import Processes
+    from labhelpers.ppo.distributed import Processes
 
     own = Processes(accelerator).share(len(queries))
     texts = generate_texts(

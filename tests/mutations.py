@@ -31,15 +31,15 @@ class Mutation(NamedTuple):
 LOSS, TRAINER = "ppo/loss.py", "ppo/trainer.py"
 PPO = "ppo/test_loss.py ppo/test_trainer.py"
 MUTATIONS = [
-    Mutation("sign of the KL term", LOSS, "rewards = -kl_coef * kl", "rewards = kl_coef * kl", PPO),
-    Mutation("score on the first token", LOSS, "positions, -1).amax(-1)", "positions, 10**9).amin(-1)", PPO),
-    Mutation("mask of the last token", LOSS, "last = torch.where(", "last = -1 + torch.where(", PPO),
-    Mutation("GAE without the next value", LOSS, "+ gamma * next_value - values", "- values", PPO),
-    Mutation("GAE with gamma for lambda", LOSS, "delta + gamma * lam * next", "delta + gamma * next", PPO),
-    Mutation("padding in the whitening", LOSS, "return torch.where(mask.bool(), white", "return torch.where(mask >= 0, white", PPO),
+    Mutation("sign of the KL term", "ppo/kl_penalty.py", "rewards = -kl_coef * kl", "rewards = kl_coef * kl", PPO),
+    Mutation("score on the first token", "ppo/kl_penalty.py", "positions, -1).amax(-1)", "positions, 10**9).amin(-1)", PPO),
+    Mutation("mask of the last token", "ppo/kl_penalty.py", "last = torch.where(", "last = -1 + torch.where(", PPO),
+    Mutation("GAE without the next value", "ppo/advantages.py", "+ gamma * next_value - values", "- values", PPO),
+    Mutation("GAE with gamma for lambda", "ppo/advantages.py", "delta + gamma * lam * next", "delta + gamma * next", PPO),
+    Mutation("padding in the whitening", "ppo/masked.py", "return torch.where(mask.bool(), white", "return torch.where(mask >= 0, white", PPO),
     Mutation("minimum for maximum in the clip", LOSS, "torch.maximum(unclipped, clipped)", "torch.minimum(unclipped, clipped)", PPO),
     Mutation("value loss not clipped", LOSS, "torch.maximum(error, error_clipped)", "error", PPO),
-    Mutation("controller runs backwards", LOSS, "min(max(kl / self.target - 1", "min(max(1 - kl / self.target", PPO),
+    Mutation("controller runs backwards", "ppo/kl_penalty.py", "min(max(kl / self.target - 1", "min(max(1 - kl / self.target", PPO),
     Mutation("losses per micro-batch", TRAINER, "config.vf_coef, n_tokens)", "config.vf_coef, None)", PPO),
     Mutation("the first rows in every micro-batch", TRAINER, "part = experience.rows(micro)", "part = experience.rows(mine[: len(micro)])", PPO),
     Mutation("reference with the adapter on", "policy/model.py", "with self.model.disable_adapter():", "if True:", "policy/test_model.py ppo/test_trainer.py"),
@@ -75,7 +75,7 @@ MUTATIONS = [
     Mutation("chosen and rejected swapped", "feedback/rankings.py", "single.append((prompt, a, b) if sign < 0 else (prompt, b, a))", "single.append((prompt, b, a) if sign < 0 else (prompt, a, b))", "feedback/test_rankings.py"),
     Mutation("a tie gives a pair", "feedback/rankings.py", "            if sign:\n", "            if True:\n", "feedback/test_rankings.py"),
     Mutation("prompts on both sides of a split", "feedback/rankings.py", "sides[prompt in test]", "sides[index % 5 == 0]", "feedback/test_rankings.py"),
-    Mutation("stars read as ranks", "feedback/forms.py", "sorted(set(stars), reverse=True)", "sorted(set(stars))", "feedback/test_rankings.py"),
+    Mutation("stars read as ranks", "feedback/formats.py", "sorted(set(stars), reverse=True)", "sorted(set(stars))", "feedback/test_rankings.py"),
     Mutation("altered artifacts accepted", "course/artifacts.py", "if _sha256(folder / relative) != expected:", "if False:", "course/test_artifacts.py"),
 ]  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Ranking responses by clicking, in a notebook: an annotator's seat, with every answer saved at once.
 
-The file that comes out has one answer a line in Ground Truth / A2I form (see `labhelpers.feedback.forms`), the form in
-which a labelling job hands its rankings over, and `load_rankings` reads it back.
+The file has one answer a line in the format of Ground Truth and A2I (see `labhelpers.feedback.formats`), as a labelling
+job writes it; `load_rankings` reads it back.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import ipywidgets
 
 from labhelpers.errors import DataError, LabError, storage_advice
-from labhelpers.feedback.forms import Ranking, answers
+from labhelpers.feedback.formats import Ranking, answers
 from labhelpers.sources.locations import read_records, text_problem
 
 

@@ -1,6 +1,6 @@
 """Human feedback: rankings of several responses to one prompt, and the (chosen, rejected) pairs made of them.
 
-The forms that a line may have stand in `labhelpers.feedback.forms`; each has a column name that no other form has.
+The forms that a line may have stand in `labhelpers.feedback.formats`; each has a column name that no other form has.
 
 What is done with what people really send: ranks as strings ("1") are read as numbers · equal ranks are ties and give no
 pair · a response without a rank (missing, null, empty) is left out for that annotator, and an answer that ranks fewer
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labhelpers.errors import DataError
-from labhelpers.feedback.forms import Problem, Ranking, answers, preference
+from labhelpers.feedback.formats import Problem, Ranking, answers, preference
 from labhelpers.sources.locations import find_files, read_records
 
 if TYPE_CHECKING:

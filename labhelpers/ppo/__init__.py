@@ -1,8 +1,9 @@
 """Proximal policy optimization for language models of both families, encoder-decoder and decoder-only.
 
-Read in this order: `loss` (the arithmetic, each formula with its source), `labhelpers.policy.rollout` (the policy
-writes), `experience` (what travels through a step), `config` and `trainer` (the loop), `batches` (its queries),
-`statistics` (what it reports), `checkpoint` (stopping and going on), `processes` (several of them).
+Read in this order: `kl_penalty`, `advantages` and `loss` (the arithmetic, each formula with its source),
+`labhelpers.policy.rollout` (the policy writes), `experience` (what travels through a step), `config` and `trainer` (the
+loop), `queries` (its batches of prompts), `statistics` (what it reports), `checkpoint` (stopping and going on),
+`distributed` (several processes).
 """
 
 import lazy_loader
@@ -12,18 +13,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "config": ["PPOConfig"],
         "experience": ["Experience"],
-        "loss": [
-            "AdaptiveKLController",
-            "FixedKLController",
-            "PPOLosses",
-            "gae",
-            "masked_mean",
-            "masked_var",
-            "ppo_losses",
-            "token_rewards",
-            "update_diagnostics",
-            "whiten",
-        ],
+        "kl_penalty": ["AdaptiveKLController", "FixedKLController", "token_rewards"],
+        "loss": ["PPOLosses", "ppo_losses", "update_diagnostics"],
+        "advantages": ["gae"],
+        "masked": ["masked_mean", "masked_var", "whiten"],
         "trainer": ["PPOTrainer"],
     },
 )

@@ -1,12 +1,8 @@
-"""The arithmetic of PPO for language models: token rewards, advantages, the clipped losses, the KL controller.
+"""PPO's clipped losses, and the diagnostics of an update.
 
-Everything here works on tensors of B responses of T tokens, `Float[Tensor, "B T"]`, and a `mask` that is 1 on response
-tokens up to and including end-of-sequence. What stands outside the mask never influences a result.
-
-Sources: Schulman et al. 2017, "Proximal policy optimization algorithms" (the clip); Schulman et al. 2016,
-"High-dimensional continuous control using generalized advantage estimation" (GAE); Ziegler et al. 2019, "Fine-tuning
-language models from human preferences" (KL penalty and its controller). The numbers agree with trl 0.11.4, the last
-classic release, except that whitened rewards are masked again (there, padding leaked into the advantages).
+Tensors are those of B responses of T tokens, `Float[Tensor, "B T"]`, and a `mask` that is 1 on response tokens up to
+and including end-of-sequence. Values outside the mask never influence a result. Schulman et al. 2017, "Proximal
+policy optimization algorithms". The numbers agree with trl 0.11.4, the last classic release.
 """
 
 from __future__ import annotations
@@ -17,113 +13,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from labhelpers.errors import TrainingError
-
-
-def masked_mean(x: Float[Tensor, "B T"], mask: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """Mean of `x` over the positions where `mask` is 1: a scalar."""
-    return torch.where(mask.bool(), x, 0).sum() / mask.sum()
-
-
-def masked_var(x: Float[Tensor, "B T"], mask: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """Unbiased variance of `x` over the mask: a scalar. One position alone has no variance: 0."""
-    n = mask.sum()
-    squares = torch.where(mask.bool(), x - masked_mean(x, mask), 0).square().sum()
-    return squares / (n - 1).clamp(min=1)
-
-
-def whiten(x: Float[Tensor, "B T"], mask: Int[Tensor, "B T"], shift_mean: bool = True) -> Float[Tensor, "B T"]:
-    """Scales `x` to unit variance over the mask (and mean 0, if `shift_mean`); 0 outside it."""
-    mean = masked_mean(x, mask)
-    white = (x - mean) * torch.rsqrt(masked_var(x, mask) + 1e-8)
-    return torch.where(mask.bool(), white if shift_mean else white + mean, 0)
-
-
-def check_shapes(**tensors: Tensor) -> None:
-    """Raises TrainingError unless all tensors have the same shape; the message names each."""
-    if len({t.shape for t in tensors.values()}) > 1:
-        shapes = ", ".join(f"{name} {tuple(t.shape)}" for name, t in tensors.items())
-        raise TrainingError(f"these must have one shape [B, T]: {shapes}.")
-
-
-def token_kl(
-    logprobs: Float[Tensor, "B T"], ref_logprobs: Float[Tensor, "B T"], kl_penalty: str = "kl"
-) -> Float[Tensor, "B T"]:
-    """How far each token is from the reference, from the log-ratio d = log pi - log pi_ref.
-
-    "kl" is d itself (its sum over a response estimates the KL divergence without bias, but can be negative), "abs" |d|,
-    "mse" d²/2.
-    """
-    log_ratio = logprobs - ref_logprobs
-    if kl_penalty == "kl":
-        return log_ratio
-    if kl_penalty == "abs":
-        return log_ratio.abs()
-    if kl_penalty == "mse":
-        return 0.5 * log_ratio.square()
-    raise TrainingError(f"kl_penalty is {kl_penalty!r}; it must be 'kl', 'abs' or 'mse'.")
-
-
-def token_rewards(
-    scores: Float[Tensor, " B"],
-    logprobs: Float[Tensor, "B T"],
-    ref_logprobs: Float[Tensor, "B T"],
-    mask: Int[Tensor, "B T"],
-    kl_coef: float,
-    kl_penalty: str = "kl",
-) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
-    """The reward of every token: minus `kl_coef` times its KL, and on the last token of the response the score too.
-
-    Returns `(rewards, token_kl)`, both 0 outside the mask. Ziegler et al. 2019, equation 2. Raises TrainingError for
-    shapes that do not fit and for a response without any token.
-    """
-    check_shapes(logprobs=logprobs, ref_logprobs=ref_logprobs, mask=mask)
-    if scores.shape != mask.shape[:1]:
-        raise TrainingError(f"scores has shape {tuple(scores.shape)}; one per response is needed: [{mask.shape[0]}].")
-    if not bool((mask.sum(-1) > 0).all()):
-        raise TrainingError("a response has no token at all (its mask row is 0): it cannot carry a reward.")
-    kl = torch.where(mask.bool(), token_kl(logprobs, ref_logprobs, kl_penalty), 0)
-    rewards = -kl_coef * kl
-    positions = torch.arange(mask.shape[1], device=mask.device)
-    last = torch.where(mask.bool(), positions, -1).amax(-1)
-    rows = torch.arange(mask.shape[0], device=mask.device)
-    rewards[rows, last] = rewards[rows, last] + scores.to(rewards)
-    return rewards, kl
-
-
-def gae(
-    values: Float[Tensor, "B T"],
-    rewards: Float[Tensor, "B T"],
-    mask: Int[Tensor, "B T"],
-    gamma: float = 1.0,
-    lam: float = 0.95,
-    whiten_rewards: bool = False,
-) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
-    """Generalised advantage estimation: `(advantages, returns)`.
-
-    delta_t = r_t + gamma V_{t+1} - V_t,  A_t = delta_t + gamma lam A_{t+1}  (Schulman et al. 2016, eq. 11, 16);
-    V is 0 after the last token. Returns are A + V; advantages are then whitened over the mask, so their mean is 0 *by
-    construction* (the lab asks to maximise it).
-    """
-    check_shapes(values=values, rewards=rewards, mask=mask)
-    keep = mask.bool()
-    values = torch.where(keep, values, 0)
-    rewards = whiten(rewards, mask, shift_mean=False) if whiten_rewards else torch.where(keep, rewards, 0)
-    advantages = torch.zeros_like(values)
-    next_advantage = torch.zeros_like(values[:, 0])
-    next_value = torch.zeros_like(values[:, 0])
-    for t in reversed(range(values.shape[1])):
-        delta = rewards[:, t] + gamma * next_value - values[:, t]
-        next_advantage = delta + gamma * lam * next_advantage
-        advantages[:, t] = next_advantage
-        next_value = values[:, t]
-    returns = torch.where(keep, advantages + values, 0)
-    return whiten(advantages, mask), returns
+from labhelpers.ppo.masked import check_shapes, masked_mean
 
 
 @dataclass(frozen=True)
 class PPOLosses:
-    """`policy` and `value` (before `vf_coef`) and their weighted sum `total`, which is what is minimised: scalars."""
+    """The scalars `policy`, `value` (without `vf_coef`) and `total` = policy + vf_coef * value, which is minimised."""
 
     policy: Float[Tensor, ""]
     value: Float[Tensor, ""]
@@ -148,8 +43,8 @@ def ppo_losses(
     L_policy = mean max(-A rho, -A clip(rho, 1-eps, 1+eps)),  rho = exp(new - old)   (Schulman et al. 2017, equation 7)
     L_value  = 1/2 mean max((V - R)², (clip(V, V_old ± eps) - R)²)
 
-    When B rows are one micro-batch of a larger mini-batch, `n_tokens` is the number of tokens of the whole: the losses
-    of the parts then add up to the loss of the whole. Raises TrainingError for shapes that do not fit.
+    When the B rows are a micro-batch, `n_tokens` is the number of tokens in the whole mini-batch: the losses of the
+    micro-batches then add up to the loss of the mini-batch. Raises TrainingError for shapes that do not fit.
     """
     check_shapes(
         new_logprobs=new_logprobs, old_logprobs=old_logprobs, new_values=new_values, old_values=old_values,
@@ -175,10 +70,11 @@ def update_diagnostics(
     cliprange: float = 0.2,
     cliprange_value: float = 0.2,
 ) -> dict[str, Float[Tensor, ""]]:
-    """How an update goes, from what `ppo_losses` is given: scalars, all but the largest ratio averages over the mask.
+    """Scalars that describe an update, computed from the arguments of `ppo_losses`.
 
-    `policy/approxkl` is half the mean squared log-ratio, `policy/policykl` the mean of old - new; a `clipfrac` is the
-    share of tokens where the clipped term is the larger one and the gradient stops.
+    All are averages over the mask, except `policy/ratio_max`, the largest ratio. `policy/approxkl` is half the mean
+    squared log-ratio, `policy/policykl` the mean of old - new. A `clipfrac` is the share of tokens where the clipped
+    term is the larger one, so that no gradient flows.
     """
     log_ratio = _log_ratio(new_logprobs, old_logprobs, mask)
     ratio = log_ratio.exp()
@@ -197,7 +93,7 @@ def update_diagnostics(
 
 
 def _log_ratio(new_logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tensor:
-    """0 outside the mask *before* exp: an inf there would turn into NaN in the gradient even when multiplied by 0."""
+    """log(new / old), set to 0 outside the mask before exp: an inf there would make the gradient NaN, even times 0."""
     return torch.where(mask.bool(), new_logprobs - old_logprobs, 0)
 
 
@@ -212,31 +108,6 @@ def _surrogates(
 def _value_errors(
     new_values: Tensor, old_values: Tensor, returns: Tensor, cliprange_value: float
 ) -> tuple[Tensor, Tensor]:
-    """The squared error of every token's value, and of the value held within ± `cliprange_value` of the old one."""
+    """Squared errors of every token's value, and of that value clipped to ± `cliprange_value` around the old one."""
     near = torch.minimum(torch.maximum(new_values, old_values - cliprange_value), old_values + cliprange_value)
     return (new_values - returns).square(), (near - returns).square()
-
-
-class AdaptiveKLController:
-    """Raises the KL coefficient when KL is above `target`, lowers it when below (Ziegler et al. 2019, section 2.2).
-
-    value <- value (1 + clip(kl / target - 1, -0.2, 0.2) n_steps / horizon), where `n_steps` counts responses.
-    """
-
-    def __init__(self, init_kl_coef: float = 0.2, target: float = 6.0, horizon: int = 10000):
-        self.value, self.target, self.horizon = init_kl_coef, target, horizon
-
-    def update(self, kl: float, n_steps: int) -> None:
-        """Takes the KL of `n_steps` responses (nats per response) into account."""
-        error = min(max(kl / self.target - 1, -0.2), 0.2)
-        self.value *= 1 + error * n_steps / self.horizon
-
-
-class FixedKLController:
-    """A KL coefficient that stays what it is."""
-
-    def __init__(self, kl_coef: float):
-        self.value = kl_coef
-
-    def update(self, kl: float, n_steps: int) -> None:
-        """Does nothing: there to be used in place of the adaptive one."""

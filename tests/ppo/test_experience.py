@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from labhelpers.ppo import Experience
-from labhelpers.ppo import processes as module
-from labhelpers.ppo.processes import Processes
+from labhelpers.ppo import distributed as module
+from labhelpers.ppo.distributed import Processes
 
 
 def experience(query_lengths, response_lengths, padding_side, seed):
