@@ -53,7 +53,8 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
     Accepted besides the schema: `fname` for `id`; `summary1`, `summary2`, ... (and `topic1`, ...), as DialogSum's test
     file has them. Missing `references` become `[summary]`, missing `facts` None, and `template` is filled in by
     `resampling_units`. Rows may share a dialogue, as in the Hub's copy of DialogSum's test file, where each dialogue
-    has three rows with a summary and a topic each: every one of them then has the references of all.
+    has three rows with a summary and a topic each: every one of them then has the references of all. Of a file for
+    validation or test only the first row of each dialogue is kept, so that a prompt is measured and counted once.
 
     Raises DataError, naming file, line and field, at the first row that does not fit.
     """
@@ -61,6 +62,8 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
         raise DataError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}.", file=str(location))
     file, is_whole = _locate(location, split)
     rows = _joined([_row(r) for r in (whole_records(file) if file else _hub_records(str(location), split))])
+    if split != "train" and not is_whole:
+        rows = _first_of_each_dialogue(rows)
     source = file or str(location)
     if not rows:
         raise DataError("holds no dialogue.", file=source)
@@ -240,6 +243,13 @@ def _joined(rows: list[dict]) -> list[dict]:
         row | {"template": unit, "references": list(references[row["dialogue"]])}
         for row, unit in zip(rows, units, strict=True)
     ]
+
+
+def _first_of_each_dialogue(rows: list[dict]) -> list[dict]:
+    first: dict[str, dict] = {}
+    for row in rows:
+        first.setdefault(row["dialogue"], row)
+    return list(first.values())
 
 
 def _number(field: str) -> int:

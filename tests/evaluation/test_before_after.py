@@ -326,14 +326,15 @@ def test_rouge_on_clean_prompts_looks_only_where_no_insult_was():
     assert was_clean(measured(BEFORE)).tolist() == [False] * 2 + [True] * 4  # also without a lexicon
 
 
-def test_three_rows_of_one_dialogue_count_once(tmp_path):
+@pytest.mark.parametrize(("split", "prompts"), [("test", 20), ("train", 60)])
+def test_three_rows_of_one_dialogue_count_once(tmp_path, split, prompts):
     """DialogSum's test file on the Hub has every dialogue three times, each time with another topic."""
     spoken = [{"id": f"d{i}", "dialogue": f"#Person1#: {i}", "summary": "Ben books a table."} for i in range(20)]
 
     def results(topics):
         lines = [row | {"topic": topic} for row in spoken for topic in topics]
-        (tmp_path / "test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        loaded = load_dialogues(tmp_path, "test")
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        loaded = load_dialogues(tmp_path, split)
 
         def measured(every):
             rude = [int(name[1:]) % every == 0 for name in loaded["id"]]
@@ -343,7 +344,7 @@ def test_three_rows_of_one_dialogue_count_once(tmp_path):
         return summary_results(measured(3), measured(7), samples=500)
 
     once, thrice = results("a"), results("abc")
-    assert (once["prompts"], thrice["prompts"]) == (20, 60)
+    assert (once["prompts"], thrice["prompts"]) == (20, prompts)
     low, high = once["toxicity_difference_ci95"]
     assert low < high and thrice["toxicity_difference_ci95"] == pytest.approx([low, high])
 

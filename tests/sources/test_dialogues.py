@@ -97,11 +97,20 @@ def three_rows(dialogue, number=0):
 def test_rows_of_one_dialogue_share_their_references_and_are_drawn_together(tmp_path):
     """Three people name three topics and write three summaries; that makes no three dialogues of one."""
     rows = [*three_rows("#Person1#: Hi.", 0), *three_rows("#Person1#: Bye.", 1)]
-    data = load_dialogues(write(tmp_path / "test.jsonl", rows).parent, "test")
+    data = load_dialogues(write(tmp_path / "train.jsonl", rows).parent, "train")
     assert data["summary"] == ["Summary 1.", "Summary 2.", "Summary 3."] * 2 and data["topic"] == list("abcabc")
     assert data["references"] == [["Summary 1.", "Summary 2.", "Summary 3."]] * 6
     hi, bye = set(data["template"][:3]), set(data["template"][3:])
     assert len(hi) == len(bye) == 1 and hi != bye
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_dialogue_that_is_held_out_is_measured_once(tmp_path, split):
+    rows = [*three_rows("#Person1#: Hi.", 0), *three_rows("#Person1#: Bye.", 1)]
+    write(tmp_path / f"{split}.jsonl", [rows[i] for i in (0, 3, 1, 4, 2, 5)])
+    data = load_dialogues(tmp_path, split)
+    assert data["id"] == ["test_0_1", "test_1_1"] and data["summary"] == ["Summary 1."] * 2
+    assert data["references"] == [["Summary 1.", "Summary 2.", "Summary 3."]] * 2
 
 
 def test_what_is_drawn_is_the_template_where_it_is_known_and_else_the_dialogue():
