@@ -75,6 +75,10 @@ MUTATIONS = [
     Mutation("chosen and rejected swapped", "feedback/rankings.py", "single.append((prompt, a, b) if sign < 0 else (prompt, b, a))", "single.append((prompt, b, a) if sign < 0 else (prompt, a, b))", "feedback/test_rankings.py"),
     Mutation("a tie gives a pair", "feedback/rankings.py", "            if sign:\n", "            if True:\n", "feedback/test_rankings.py"),
     Mutation("prompts on both sides of a split", "feedback/rankings.py", "sides[prompt in test]", "sides[index % 5 == 0]", "feedback/test_rankings.py"),
+    Mutation("nameless answers replace each other", "feedback/formats.py", "annotator) if annotator else place", "annotator)", "feedback/test_rankings.py"),
+    Mutation("a key that stands twice accepted", "sources/locations.py", ", object_pairs_hook=_without_repeats", "", "sources/test_dialogues.py"),
+    Mutation("rows of one dialogue drawn one by one", "sources/dialogues.py", "[unit_of[dialogue] for dialogue in dialogues]", "[template or str(row) for row, template in enumerate(templates)]", "sources/test_dialogues.py"),
+    Mutation("combining marks outside their words", "evaluation/words.py", 'r"\\w\\p{N}"', 'r"\\p{L}_\\p{N}"', "evaluation/test_before_after.py"),
     Mutation("stars read as ranks", "feedback/formats.py", "sorted(set(stars), reverse=True)", "sorted(set(stars))", "feedback/test_rankings.py"),
     Mutation("altered artifacts accepted", "course/artifacts.py", "if _sha256(folder / relative) != expected:", "if False:", "course/test_artifacts.py"),
 ]  # fmt: skip
