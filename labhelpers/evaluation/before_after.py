@@ -38,12 +38,15 @@ def rouge_l(summaries: Sequence[str], references: Sequence[Sequence[str]]) -> np
 
     Words are runs of letters and digits of any script, lower-cased, without stemming (see `evaluation.words`); on ASCII
     text that is exactly the package's own tokenizer, which finds no word at all in, say, Korean. Raises DataError for
-    unequal lengths.
+    unequal lengths and for a row without a reference.
     """
     from rouge_score.rouge_scorer import RougeScorer
 
     if len(summaries) != len(references):
         raise DataError(f"{len(summaries)} summaries, but {len(references)} rows of references.")
+    for index, texts in enumerate(references):
+        if not len(texts):
+            raise DataError(f"row {index} has no reference; leave the row out, or give it one.")
     scorer = RougeScorer(["rougeL"], tokenizer=_Words())
     return np.array(
         [scorer.score_multi(list(r), s)["rougeL"].fmeasure for s, r in zip(summaries, references, strict=True)],

@@ -50,7 +50,7 @@ class Interval:
 def bootstrap_mean(values: Sequence[float], clusters: Sequence, samples: int = 2000, seed: int = 0) -> Interval:
     """The mean of `values` `[n]` with its 95 % percentile interval, resampling whole `clusters` `[n]`.
 
-    NaN rows are left out (`Interval.n` counts the others). Raises DataError for unequal lengths.
+    NaN rows are left out (`Interval.n` counts the others). Raises DataError for unequal lengths or no samples.
     """
     values = np.asarray(values, dtype=float)
     sums, sizes, by = _cluster_sums(values[:, None], clusters)
@@ -69,7 +69,8 @@ def paired_bootstrap(
 
     Whole `clusters` `[n]` (for dialogues: `resampling_units`) are drawn with replacement, and the two values of a
     prompt stay together. `statistic` "mean" is mean(after) - mean(before); "relative", the lab's "improvement", is
-    mean(after) / mean(before) - 1. Rows with a NaN on either side are left out. Raises DataError for unequal lengths.
+    mean(after) / mean(before) - 1. Rows with a NaN on either side are left out. Raises DataError for unequal lengths,
+    no samples or another statistic.
     """
     before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     if before.shape != after.shape:
@@ -101,6 +102,8 @@ def _cluster_sums(values: np.ndarray, clusters: Sequence) -> tuple[np.ndarray, n
 
 
 def _interval(statistic, sums: np.ndarray, sizes: np.ndarray, by: str, samples: int, seed: int) -> Interval:
+    if samples < 1:
+        raise DataError(f"samples={samples} must be at least 1.")
     n_clusters = len(sizes)
     if not n_clusters:
         return Interval(np.nan, np.nan, np.nan, 0, 0)

@@ -130,6 +130,8 @@ def test_rouge_l_is_the_best_over_the_references():
     assert rouge_l([summary], [references])[0] == pytest.approx(expected)
     assert rouge_l(["Same."], [["other", "same"]])[0] == 1
     assert rouge_l([""], [["something"]])[0] == 0
+    with pytest.raises(DataError, match="row 1 has no reference"):
+        rouge_l(["a", "b"], [["a"], []])
 
 
 def test_rouge_l_reads_other_scripts():
@@ -243,9 +245,11 @@ def test_the_relative_change_is_the_labs_improvement():
         paired_bootstrap([1.0], [1.0], ["a"], statistic="median")
 
 
-def test_unequal_lengths_are_refused():
+def test_unequal_lengths_and_no_samples_are_refused():
     with pytest.raises(DataError, match="2 values before, but 1 after"):
         paired_bootstrap([1.0, 2.0], [1.0], ["a", "b"])
+    with pytest.raises(DataError, match="samples=0 must be at least 1"):
+        bootstrap_mean([1.0, 2.0], ["a", "b"], samples=0)
     with pytest.raises(DataError, match="2 values, but 1 cluster names"):
         bootstrap_mean([1.0, 2.0], ["a"])
 
