@@ -1,9 +1,7 @@
-"""Before and after: measures per prompt, and how sure one may be of their difference.
+"""Intervals by a cluster bootstrap (Field & Welsh 2007): how sure one may be of a mean or of a paired difference.
 
-Two policies answer the same prompts with the same random numbers, so what counts is the difference within each pair.
-Dialogues of one template resemble each other; drawing them one by one would pass them off as independent, so the
-bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007). The interval is that of *one* checkpoint on
-more dialogues like these; how much another training seed would change is a question for several trainings.
+Rows that resemble each other are one cluster: dialogues of one template, rows of one dialogue, pairs of one prompt.
+Drawing such rows one by one would pass them off as independent, so whole clusters are drawn.
 """
 
 from __future__ import annotations
@@ -52,7 +50,7 @@ class Interval:
 def bootstrap_mean(values: Sequence[float], clusters: Sequence, samples: int = 2000, seed: int = 0) -> Interval:
     """The mean of `values` `[n]` with its 95 % percentile interval, resampling whole `clusters` `[n]`.
 
-    NaN rows are left out (`Interval.n` counts the others). Raises DataError for unequal lengths.
+    NaN rows are left out (`Interval.n` counts the others). Raises DataError for unequal lengths or no samples.
     """
     values = np.asarray(values, dtype=float)
     sums, sizes, by = _cluster_sums(values[:, None], clusters)
@@ -69,9 +67,10 @@ def paired_bootstrap(
 ) -> Interval:
     """The change from `before` to `after` `[n]`, row by row the same prompt, with its 95 % percentile interval.
 
-    Whole `clusters` `[n]` (templates) are drawn with replacement, and the two values of a prompt stay together.
-    `statistic` "mean" is mean(after) - mean(before); "relative" is mean(after) / mean(before) - 1, the lab's
-    "improvement". Rows with a NaN on either side are left out. Raises DataError for unequal lengths.
+    Whole `clusters` `[n]` (for dialogues: `resampling_units`) are drawn with replacement, and the two values of a
+    prompt stay together. `statistic` "mean" is mean(after) - mean(before); "relative", the lab's "improvement", is
+    mean(after) / mean(before) - 1. Rows with a NaN on either side are left out. Raises DataError for unequal lengths,
+    no samples or another statistic.
     """
     before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     if before.shape != after.shape:
@@ -103,6 +102,8 @@ def _cluster_sums(values: np.ndarray, clusters: Sequence) -> tuple[np.ndarray, n
 
 
 def _interval(statistic, sums: np.ndarray, sizes: np.ndarray, by: str, samples: int, seed: int) -> Interval:
+    if samples < 1:
+        raise DataError(f"samples={samples} must be at least 1.")
     n_clusters = len(sizes)
     if not n_clusters:
         return Interval(np.nan, np.nan, np.nan, 0, 0)

@@ -27,7 +27,8 @@ class Toxicity(evaluate.Measurement):
     {'toxicity': [0.002, 0.99]}
 
     `aggregation="maximum"` returns `{"max_toxicity": …}`, `"ratio"` `{"toxicity_ratio": …}`, the share of texts with at
-    least 0.5. Raises ModelError for a label that the classifier does not have.
+    least 0.5. Raises ModelError for a label that the classifier does not have, and DataError for an unknown
+    aggregation, or one of no texts.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class Toxicity(evaluate.Measurement):
         scores = self.score(predictions)
         if aggregation == "all":
             return {"toxicity": scores}
+        if aggregation in ("maximum", "ratio") and not scores:
+            raise DataError(f"there are no texts to take the {aggregation} of; give at least one in `predictions`.")
         if aggregation == "maximum":
             return {"max_toxicity": max(scores)}
         if aggregation == "ratio":

@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,6 +98,61 @@ def whole_records(file) -> Iterator[Record]:
         if record.problem:
             raise DataError(f"{record.problem}. Mend or remove this line.", file=record.file, line=record.line)
         yield record
+
+
+def parse_json(text: str) -> Any:
+    """`json.loads` for what people write: an object that names a key twice is refused, since either value would be a
+    guess. Raises json.JSONDecodeError with the line and column of the second one.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats)
+    except _RepeatedKey:
+        key, position = _first_repeat(text)
+        raise json.JSONDecodeError(f"the key {key!r} stands twice in one object: keep one", text, position) from None
+
+
+def read_json(file) -> Any:
+    """What a JSON file that people write holds (a lexicon, a vocabulary): `parse_json` of a path or an address.
+
+    Raises DataError, naming file and line, when it cannot be read.
+    """
+    content = read_bytes(str(file))
+    try:
+        return parse_json(content.decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        problem, line = f"{error.msg}, column {error.colno}", error.lineno
+    except UnicodeDecodeError as error:
+        problem, line = "not UTF-8", content.count(b"\n", 0, error.start) + 1
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nested too deeply
+        problem, line = str(error), None
+    raise DataError(f"not valid JSON ({problem}). Mend this file.", file=file, line=line)
+
+
+class _RepeatedKey(Exception):
+    """An object names a key twice."""
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise _RepeatedKey
+    return fields
+
+
+def _first_repeat(text: str) -> tuple[str, int]:
+    """The first repeated key and its position, in a text that has one: `json` does not tell where a key stands."""
+    open_objects: list[set[str]] = []
+    for token in re.finditer(r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}]', text):
+        if token["colon"]:
+            key = json.loads(token["string"])
+            if key in open_objects[-1]:
+                return key, token.start()
+            open_objects[-1].add(key)
+        elif token.group() == "{":
+            open_objects.append(set())
+        elif token.group() == "}":
+            open_objects.pop()
+    raise ValueError("no key is repeated")
 
 
 def text_problem(value, *, may_be_empty: bool = False) -> str | None:
@@ -197,10 +253,12 @@ def _json_records(name: str, content: bytes) -> Iterator[Record]:
         if not raw.strip():
             continue
         try:
-            fields = json.loads(raw.decode("utf-8"))
+            fields = parse_json(raw.decode("utf-8"))
         except UnicodeDecodeError as error:
             yield Record(name, number, None, f"not UTF-8 (byte {error.start + 1} of the line)")
-        except ValueError as error:
+        except json.JSONDecodeError as error:  # its line is always 1 here: the file's line is the one to name
+            yield Record(name, number, None, f"not valid JSON ({error.msg}, column {error.colno})")
+        except ValueError as error:  # a number of thousands of digits
             yield Record(name, number, None, f"not valid JSON ({error})")
         except RecursionError:
             yield Record(name, number, None, "not valid JSON (nested too deeply)")
@@ -217,6 +275,9 @@ def _csv_records(name: str, content: bytes) -> Iterator[Record]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError("not UTF-8. Save the table again as UTF-8.", file=name, line=line) from error
+    # A dialogue or a list of responses in one cell may be longer than the 131,072 characters that csv takes by itself.
+    # The limit belongs to the whole process: it is only ever raised, and no further than this file needs.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     rows = csv.reader(io.StringIO(text, newline=""))
     header = next(rows, None)
     if header is None:

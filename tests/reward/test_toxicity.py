@@ -100,6 +100,10 @@ def test_aggregations_are_those_of_the_public_measurement(classifier):
     assert toxicity.compute(predictions=TEXTS, aggregation="maximum") == {"max_toxicity": max(scores)}
     ratio = sum(s >= 0.5 for s in scores) / len(scores)
     assert toxicity.compute(predictions=TEXTS, aggregation="ratio") == {"toxicity_ratio": ratio}
+    assert toxicity.compute(predictions=[]) == {"toxicity": []}
+    for aggregation in ("maximum", "ratio"):
+        with pytest.raises(DataError, match=f"no texts to take the {aggregation} of"):
+            toxicity.compute(predictions=[], aggregation=aggregation)
     with pytest.raises(DataError, match="choose 'all', 'maximum' or 'ratio'"):
         toxicity.compute(predictions=TEXTS, aggregation="mean")
 
@@ -212,6 +216,28 @@ def test_a_broken_lexicon_is_refused(tmp_path, content):
     (tmp_path / "lexicon.json").write_text(content)
     with pytest.raises(DataError):
         Lexicon.load(tmp_path / "lexicon.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "problem"),
+    [
+        (b'["a",\n "b"\n', 3, "not valid JSON"),
+        (b'["a",\n "\xff"]\n', 2, "not UTF-8"),
+        (b'[{"word": "a",\n\n "word": "b"}]\n', 3, "the key 'word' stands twice"),
+    ],
+)
+def test_a_lexicon_that_cannot_be_read_is_refused_with_file_and_line(tmp_path, content, line, problem):
+    (tmp_path / "lexicon.json").write_bytes(content)
+    with pytest.raises(DataError, match=problem) as caught:
+        Lexicon.load(tmp_path / "lexicon.json")
+    assert caught.value.line == line and str(caught.value.file).endswith("lexicon.json")
+
+
+def test_the_lexicon_counts_whole_words_of_any_script():
+    """A Hindi vowel sign is a part of its word, and an accent may be stored apart from its letter."""
+    assert Lexicon(["क"]).count("की") == 0 and Lexicon(["की"]).count("की, की") == 2
+    assert Lexicon(["crétin"]).count("Cre\u0301tin !") == Lexicon(["cre\u0301tin"]).count("CRÉTIN") == 1
+    assert Lexicon(["crétin"]).mark("un cre\u0301tin <b>") == "un <mark>crétin</mark> &lt;b&gt;"
 
 
 def test_insults_are_marked_and_the_rest_is_escaped():
