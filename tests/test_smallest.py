@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from labhelpers.course.execution import run_notebooks
-from labhelpers.course.outline import CHAPTERS
+from labhelpers.course.outline import CHAPTERS, numbered
 from labhelpers.course.parameters import declared_parameters
 from labhelpers.course.profiles import Profile
 from tests.support.paths import DATA, ROOT
@@ -18,6 +18,7 @@ ADAPTER = {"sft_adapter": "data/adapters/sft"}
 ALONE = [
     ("01", {"sft_train_rows": 100}),
     ("01", {"sft_epochs": 0}),
+    ("02", {"feedback": 2}),
     ("03", ADAPTER | {"reward_epochs": 0}),
     ("03", ADAPTER | {"feedback": 12}),
     ("04", ADAPTER | {"batch_size": 1, "ppo_steps": 1, "eval_prompts": 2, "rewards": "toxicity"}),
@@ -69,14 +70,20 @@ def test_the_smallest_values_are_those_of_the_profile():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("steps", [0, 1])
-def test_the_course_runs_with_everything_at_its_smallest(tmp_path, steps):
-    """Once with trainings of no step at all, once with the shortest ones that train."""
+def test_the_course_runs_with_everything_at_its_smallest(tmp_path):
+    """The artifacts that one notebook leaves are as small, and the next one takes them."""
     for one in CHAPTERS:
-        settings = {name: steps if value == 0 and name.endswith(("epochs", "steps")) else value
-                    for name, value in smallest_settings(one).items()}  # fmt: skip
-        declared = declared_parameters(ROOT / "notebooks" / f"{one.name}.ipynb")
-        run(one.number, settings | ({"feedback": 2} if "feedback" in declared else {}), tmp_path)
+        settings = smallest_settings(one)
+        run(one.number, settings | ({"feedback": 2} if "reward_model" in one.makes else {}), tmp_path)
+
+
+@pytest.mark.slow
+def test_the_shortest_trainings_run_too(tmp_path):
+    """One step instead of none, with everything else at its smallest."""
+    for number in ("01", "03", "04", "05", "07"):
+        settings = smallest_settings(numbered(number))
+        steps = {name: 1 for name in settings if name.endswith(("_epochs", "_steps"))}
+        run(number, settings | steps | ({"feedback": 2} if number == "03" else {}), tmp_path)
 
 
 @pytest.mark.slow
