@@ -14,16 +14,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import math
 import tempfile
 import threading
 import time
 import types
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import datasets
+import pandas as pd
 import torch
 from datasets import Dataset
 from torch import Tensor
@@ -206,6 +208,11 @@ def _silent():
             datasets.enable_progress_bars()
 
 
+def repeated(dataset: Dataset, rows: int) -> Dataset:
+    """`dataset` as often as it takes to have at least `rows` rows: PPO's batch may be larger than a small budget."""
+    return datasets.concatenate_datasets([dataset] * max(math.ceil(rows / len(dataset)), 1))
+
+
 # -- what is measured ---------------------------------------------------------------------------------------------
 
 
@@ -230,6 +237,18 @@ def sequence_logprobs(
         parts.append((new, old))
     new, old = zip(*parts, strict=True)
     return torch.cat(new), torch.cat(old)
+
+
+def by_quarter(log: Sequence[Mapping[str, float]], columns: Mapping[str, str], steps: int) -> pd.DataFrame:
+    """The means of a training's log over each quarter of its `steps`, to two decimals: a row per quarter.
+
+    `log` has a row per step (`step`, from 1, and statistics); rows without all of `columns`, name in the log ->
+    heading, are left out. Without any row the table is empty.
+    """
+    rows = [row for row in log if columns.keys() <= row.keys()]
+    table = pd.DataFrame(rows, columns=["step", *columns], dtype=float)
+    quarter = ((table["step"] - 1) * 4 // steps + 1).astype(int).rename("quarter")
+    return table.groupby(quarter)[list(columns)].mean().rename(columns=columns).round(2)
 
 
 @dataclass

@@ -72,8 +72,8 @@ def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Pa
     current folder for an installed package). `overrides` go to `load_profile`. Every model that `overrides` names, also
     with the value None, is fetched here.
 
-    Raises ProfileError for an unusable profile, seed or override, `LabError` when the folder cannot
-    be written, `ModelError` when a model named in `overrides` (also as None) cannot be had.
+    Raises ProfileError for an unusable profile, seed or override, ArtifactError for a missing artifact, LabError when
+    the folder cannot be written, ModelError when a model named in `overrides` (also as None) cannot be had.
     """
     global _current
     settings = load_profile(profile, **overrides)
@@ -206,12 +206,18 @@ def _prepare_libraries(run: Run) -> None:
 
 
 def _check_needs(run: Run) -> None:
-    """Says in the first cell what the notebook would miss later, after minutes perhaps."""
+    """Says in the first cell what the notebook would stumble over later, after minutes perhaps."""
     chapter = outline.chapter(run.notebook)
     for name in chapter.needs if chapter else ():
         parameter, _ = outline.GIVEN_BY.get(name, (None, None))
         if not (parameter and getattr(run.profile, parameter)) and not run.artifacts.exists(name):
             raise ArtifactError(missing_artifact(name))
+    for parameter, number in chapter.multiples if chapter else ():
+        value = getattr(run.profile, parameter)
+        if value % number:
+            raise ProfileError(
+                f"parameter {parameter} is {value}, it must be a multiple of {number} in notebook {run.notebook}."
+            )
 
 
 def _fetch_models(settings: Profile, declared: Iterable[str]) -> Profile:

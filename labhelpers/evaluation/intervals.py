@@ -13,13 +13,21 @@ import numpy as np
 
 from labhelpers.errors import DataError
 
+NOT_MEASURED = "not measured"
+
+
+def formatted(value: float | None, spec: str) -> str:
+    """`value` with the format `spec` (".1%"), or "not measured" for None and NaN: there was nothing to count."""
+    return NOT_MEASURED if value is None or np.isnan(value) else format(value, spec)
+
 
 @dataclass(frozen=True)
 class Interval:
     """An estimate with its 95 % interval, its number of rows `n` and of clusters.
 
     `by` is "cluster", or "row" where all rows are of one cluster and single rows had to be drawn: too narrow if they
-    resemble each other. Prints as "-0.35 [-0.41, -0.28]"; `f"{interval:.3f}"` sets the digits.
+    resemble each other. Prints as "-0.35 [-0.41, -0.28]"; `f"{interval:.3f}"` sets the digits. Without a row it
+    prints as "not measured".
     """
 
     estimate: float
@@ -31,6 +39,8 @@ class Interval:
 
     def __format__(self, spec: str) -> str:
         spec = spec or ".2f"
+        if np.isnan(self.estimate):
+            return NOT_MEASURED
         return f"{self.estimate:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ from labhelpers.evaluation.before_after import (
     was_clean,
 )
 from labhelpers.evaluation.facts import FactVocabulary, coverage, honesty
-from labhelpers.evaluation.intervals import Interval, bootstrap_mean, paired_bootstrap
+from labhelpers.evaluation.intervals import Interval, bootstrap_mean, formatted, paired_bootstrap
 from labhelpers.evaluation.lexicon import Lexicon
 from labhelpers.evaluation.words import words
 from labhelpers.sources.dialogues import format_prompt, load_dialogues
@@ -258,6 +258,12 @@ def test_an_interval_prints_as_in_a_report():
     interval = Interval(-0.3456, -0.4123, -0.2789, 200, 20)
     assert str(interval) == "-0.35 [-0.41, -0.28]" and f"{interval:.3f}" == "-0.346 [-0.412, -0.279]"
     assert interval.ci95 == [-0.4123, -0.2789]
+
+
+def test_what_nobody_measured_is_said_in_words():
+    assert f"{bootstrap_mean([], []):.3f}" == str(bootstrap_mean([np.nan], ["a"])) == "not measured"
+    assert formatted(None, ".1%") == formatted(float("nan"), ".3f") == "not measured"
+    assert formatted(0.893, ".1%") == "89.3%"
 
 
 # --- two tables ------------------------------------------------------------------------------------------------------

@@ -86,6 +86,7 @@ def test_permutation_is_one_and_depends_on_step():
     "option, message",
     [
         ({"temperature": 0.0}, "temperature is 0.0, it must be greater than 0"),
+        ({"temperature": -1.0}, "temperature is -1.0, it must be greater than 0"),
         ({"temperature": float("inf")}, "temperature is inf, it must be a finite number"),
         ({"top_k": -1}, "top_k is -1, it must be at least 0"),
         ({"top_k": 50.0}, "top_k is 50.0, it must be a whole number"),
