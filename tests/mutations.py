@@ -43,7 +43,7 @@ MUTATIONS = [
     Mutation("losses per micro-batch", TRAINER, "config.vf_coef, n_tokens)", "config.vf_coef, None)", PPO),
     Mutation("the first rows in every micro-batch", TRAINER, "part = experience.rows(micro)", "part = experience.rows(mine[: len(micro)])", PPO),
     Mutation("reference with the adapter on", "policy/model.py", "with self.model.disable_adapter():", "if True:", "policy/test_model.py ppo/test_trainer.py"),
-    Mutation("SFT adapter not merged", "policy/loading.py", ".merge_and_unload()\n        if half", ".unload()\n        if half", "policy/test_model.py"),
+    Mutation("SFT adapter not merged", "policy/adapters.py", ".merge_and_unload()", ".unload()", "policy/test_model.py"),
     Mutation("hidden states off by one", "policy/model.py", "hidden[:, queries.shape[1] - 1 :]", "hidden[:, queries.shape[1] :]", "policy/test_model.py"),
     Mutation("positions count the padding", "policy/positions.py", "(attention_mask.cumsum(-1) - 1).clamp(min=0)", "torch.arange(attention_mask.shape[1]).expand_as(attention_mask)", "policy/test_model.py"),
     Mutation("moved rows lose their keys", "policy/fast/t5_decoding.py", "kept[gaps] = kept[moved]", "pass", "policy/test_decoding.py"),

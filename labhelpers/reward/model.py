@@ -154,11 +154,10 @@ def _load(location, dtype, device: str) -> tuple[PreTrainedModel, PreTrainedToke
 
 def _merge(location, sft_adapter, folder: str) -> str:
     """The language model at `location` with the adapter merged into its weights, saved in `folder`."""
-    from peft import PeftModel
-
+    from labhelpers.policy.adapters import merge_adapter
     from labhelpers.policy.loading import load_base, load_tokenizer
 
-    base = load_base(model_folder(location))
-    PeftModel.from_pretrained(base, str(sft_adapter)).merge_and_unload().save_pretrained(folder)
+    merged, _ = merge_adapter(load_base(model_folder(location)), sft_adapter)
+    merged.save_pretrained(folder)
     load_tokenizer(model_folder(location)).save_pretrained(folder)
     return folder
