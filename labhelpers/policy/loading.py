@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from labhelpers.errors import ModelError, TrainingError
+from labhelpers.errors import ModelError
 from labhelpers.policy.adapters import merge_adapter
 from labhelpers.policy.examination import examine
 from labhelpers.policy.model import Policy
-from labhelpers.policy.pretrained import load_language_model
+from labhelpers.policy.pretrained import check_vocabulary, load_language_model
 from labhelpers.policy.quantised import quantise
 from labhelpers.sources.locations import model_folder
 
@@ -29,15 +29,21 @@ def load_base(location: str, dtype: str | torch.dtype | None = "auto", device: s
 
 
 def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
-    """Loads a tokenizer. Raises ModelError when there is none or it has no end-of-sequence token."""
+    """Loads a tokenizer. Raises ModelError when there is none, when it has no end-of-sequence token, or ids that the
+    model beside it does not know."""
+    folder = model_folder(location)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model_folder(location))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder) if (Path(folder) / "config.json").is_file() else None
     except (OSError, ValueError) as error:
         raise ModelError(f"no tokenizer could be loaded from {str(location)!r}: {error}") from error
     if tokenizer.eos_token_id is None:
         raise ModelError(f"the tokenizer in {str(location)!r} has no end-of-sequence token, so no response could end.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    vocabulary = getattr(config and config.get_text_config(decoder=True), "vocab_size", None)
+    if vocabulary is not None:
+        check_vocabulary(tokenizer, vocabulary)
     return tokenizer
 
 
@@ -121,8 +127,6 @@ def load_policy(
     policy = make_policy(load_base(policy_model, dtype, device), sft_adapter, **options)
     tokenizer = load_tokenizer(policy_model)
     tokenizer.padding_side = policy.padding_side
-    if tokenizer.eos_token_id >= policy.base.config.vocab_size:
-        raise TrainingError("the tokenizer's end-of-sequence id lies outside the model's vocabulary.")
     return policy, tokenizer
 
 
