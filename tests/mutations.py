@@ -66,7 +66,7 @@ MUTATIONS = [
     Mutation("draws depend on the place in the batch", "policy/sampling.py", "_mix(key ^ rows.to(", "_mix(key ^ torch.arange(len(rows)).to(", "policy/test_sampling.py policy/test_model.py"),
     Mutation("top_p drops the token that reaches p", "policy/sampling.py", "probabilities.cumsum(-1) - probabilities >= top_p", "probabilities.cumsum(-1) >= top_p", "policy/test_sampling.py"),
     Mutation("end-of-sequence not in the mask", "policy/rollout.py", "mask[active, t] = 1", "mask[active, t] = (~torch.isin(token, ends)).long()", "policy/test_model.py ppo/test_trainer.py"),
-    Mutation("reward on the wrong label", "reward/toxicity.py", "label: str = \"nothate\"", "label: str = \"hate\"", "reward/test_toxicity.py"),
+    Mutation("reward on the wrong label", "reward/toxicity.py", "HARMLESS_LABEL = \"nothate\"", "HARMLESS_LABEL = \"hate\"", "reward/test_toxicity.py"),
     Mutation("prompt scored with the response", "reward/toxicity.py", "score_prompt: bool = False", "score_prompt: bool = True", "reward/test_toxicity.py"),
     Mutation("insults inside words count", "evaluation/lexicon.py", "(?!\\w)\", re", "\", re", "reward/test_toxicity.py"),
     Mutation("unpaired evaluation", "evaluation/intervals.py", "pairs = np.stack([before, after], axis=1)", "pairs = np.stack([before, np.roll(after, 1)], axis=1)", "evaluation/test_before_after.py"),

@@ -87,4 +87,7 @@ def label_index(model: PreTrainedModel, label: str) -> int:
     for index, name in labels.items():
         if name == label:
             return int(index)
-    raise ModelError(f"the classifier has no label {label!r}; its labels are {', '.join(map(repr, labels.values()))}.")
+    raise ModelError(
+        f"the classifier has no label {label!r}; its labels are {', '.join(map(repr, labels.values()))}. Name one of "
+        "these: the harmless one, as harmless_label (judge_harmless_label for the judge)."
+    )
