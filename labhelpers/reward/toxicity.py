@@ -93,15 +93,11 @@ class Toxicity(evaluate.Measurement):
 
 
 def load_toxicity(
-    location,
-    harmless_label: str = HARMLESS_LABEL,
-    batch_size: int = 64,
-    dtype: str | torch.dtype = "auto",
-    device: str = "auto",
+    location, harmless_label: str = HARMLESS_LABEL, dtype: str | torch.dtype = "auto", device: str = "auto"
 ) -> Toxicity:
     """The measurement with the classifier at `location`; see `load_classifier` and `Toxicity`."""
     model, tokenizer = load_classifier(location, dtype, device)
-    return Toxicity(model, tokenizer, harmless_label, batch_size)
+    return Toxicity(model, tokenizer, harmless_label)
 
 
 class ToxicityReward:
