@@ -223,12 +223,16 @@ def sequence_logprobs(
     responses: Sequence[str],
     batch_size: int = 64,
 ) -> tuple[Tensor, Tensor]:
-    """log π(response | prompt) under the policy and under its reference, each `[B]`, end-of-sequence included."""
+    """log π(response | prompt) under the policy and under its reference, each `[B]`, end-of-sequence included.
+
+    A response follows its prompt: no token that the tokenizer puts around whole texts stands before or after it.
+    """
     parts = []
     for first in range(0, len(prompts), batch_size):
         rows = slice(first, first + batch_size)
         queries, query_mask = pad_queries(list(prompts[rows]), tokenizer, policy.padding_side, policy.device)
-        answers = [ids + [tokenizer.eos_token_id] for ids in tokenizer(list(responses[rows])).input_ids]
+        answers = tokenizer(list(responses[rows]), add_special_tokens=False).input_ids
+        answers = [ids + [tokenizer.eos_token_id] for ids in answers]
         tokens, mask = pad_queries(answers, tokenizer, "right", policy.device)
         with torch.no_grad():
             new = policy(queries, query_mask, tokens, mask)[0].sum(-1)

@@ -55,7 +55,9 @@ class Profile:
     sft_adapter: Location | None  # None: the artifact of notebook 01
     reward_model: Location
     toxicity_model: Location
+    harmless_label: Text  # what toxicity_model calls a text that is not toxic; every other label counts as toxic
     judge_model: Location | None
+    judge_harmless_label: Text
     decoder_model: Location | None
     dialogues: Location
     feedback: Location
@@ -122,7 +124,9 @@ _TINY: dict[str, Any] = {
     "sft_adapter": None,
     "reward_model": "data/models/roberta-base",
     "toxicity_model": "data/models/roberta-hate",
+    "harmless_label": "nothate",
     "judge_model": "data/models/roberta-hate-judge",
+    "judge_harmless_label": "nothate",
     "decoder_model": "data/models/llama-summariser",
     "dialogues": "data/dialogues",
     "feedback": "data/feedback/rankings.jsonl",
@@ -166,7 +170,9 @@ _FULL: dict[str, Any] = {
     "sft_adapter": None,
     "reward_model": "roberta-base",
     "toxicity_model": "facebook/roberta-hate-speech-dynabench-r4-target",
+    "harmless_label": "nothate",
     "judge_model": None,
+    "judge_harmless_label": "nothate",
     "decoder_model": None,
     "dialogues": "knkarthick/dialogsum",
     "feedback": "data/feedback/rankings.jsonl",

@@ -109,5 +109,5 @@ def test_end_of_sequence_is_forbidden_before_the_minimum_length():
     logits = torch.tensor([[0.0, 3.0, 1.0]])
     sampling = Sampling(min_length=2)
     for position, expected in [(0, 2), (1, 2), (2, 1)]:
-        assert sampling.filtered(logits, position, eos=1).argmax().item() == expected
+        assert sampling.filtered(logits, position, ends=torch.tensor([1])).argmax().item() == expected
     assert sampling.is_filtered and not Sampling().is_filtered and not GREEDY.is_filtered
