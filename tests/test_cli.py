@@ -91,7 +91,7 @@ def test_an_output_folder_that_cannot_be_written_exits_with_1_and_one_line(write
     write_notebook("01_first")
     (tmp_path / "file").write_text("")
     assert cli.main(["run", "--output-dir", str(tmp_path / "file" / "out")]) == 1
-    assert re.fullmatch("labs: output folder .*choose another folder\n", capsys.readouterr().err)
+    assert re.fullmatch("labs: output folder .*choose another folder .*--output-dir.*\n", capsys.readouterr().err)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
