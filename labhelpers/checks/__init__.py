@@ -1,4 +1,5 @@
-"""The notebooks' exercise checks. Each prints one line and, where it can, names the mistake."""
+"""The notebooks' exercise checks. Each prints one line and, where it can, names the mistake; it returns that `Verdict`,
+so that `assert check_returns(my_returns)` works in any grader."""
 
 from labhelpers.checks.before_after import check_fact_scores, check_paired_interval
 from labhelpers.checks.finetuning import check_lora_count, check_mask_padding, check_toxic_share
@@ -10,6 +11,7 @@ from labhelpers.checks.reward_model import check_pair_count, check_pairwise_loss
 from labhelpers.checks.tour import check_best_reward, check_returns
 
 __all__ = [
+    "Verdict",
     "check_adaptive_kl",
     "check_asks_no_reward",
     "check_best_reward",

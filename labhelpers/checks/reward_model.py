@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from labhelpers.checks.verdict import given, judge
+from labhelpers.checks.verdict import Verdict, given, judge
 
 
-def check_pair_count(count: int, ranks: Sequence[int] = (1, 2, 2, 4)) -> None:
+def check_pair_count(count: int, ranks: Sequence[int] = (1, 2, 2, 4)) -> Verdict:
     """Checks a guess at how many (chosen, rejected) pairs `ranks` of one answer give."""
     k = len(ranks)
     every = k * (k - 1) // 2
     right = sum(a != b for i, a in enumerate(ranks) for b in ranks[i + 1 :])
-    judge(
+    return judge(
         "check_pair_count",
         lambda: int(given(count)),
         right,
@@ -29,7 +29,7 @@ def check_pair_count(count: int, ranks: Sequence[int] = (1, 2, 2, 4)) -> None:
     )
 
 
-def check_pairwise_loss(pairwise_loss: Callable[[Any, Any], Any]) -> None:
+def check_pairwise_loss(pairwise_loss: Callable[[Any, Any], Any]) -> Verdict:
     """Checks `pairwise_loss(chosen[P], rejected[P])`, the mean of -log sigma(chosen - rejected)."""
     import torch
 
@@ -46,7 +46,7 @@ def check_pairwise_loss(pairwise_loss: Callable[[Any, Any], Any]) -> None:
         return None if answer is None else answers(pairwise_loss)
 
     logsigmoid = torch.nn.functional.logsigmoid
-    judge(
+    return judge(
         "check_pairwise_loss",
         attempt,
         answers(lambda c, r: -logsigmoid(c - r).mean()),
@@ -77,7 +77,7 @@ def check_pairwise_loss(pairwise_loss: Callable[[Any, Any], Any]) -> None:
     )
 
 
-def check_shift(changes: Mapping[str, bool]) -> None:
+def check_shift(changes: Mapping[str, bool]) -> Verdict:
     """Checks what changes when every reward grows by 5: a dictionary with accuracy, loss and pipeline_score."""
     names = ("accuracy", "loss", "pipeline_score")
 
@@ -90,7 +90,7 @@ def check_shift(changes: Mapping[str, bool]) -> None:
             raise ValueError(f"say True or False for {missing[0]!r}")
         return [float(answers[name]) for name in names]
 
-    judge(
+    return judge(
         "check_shift",
         attempt,
         [0.0, 0.0, 1.0],

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING
 
 from labhelpers.errors import DataError
 from labhelpers.sources.hub import hub_folder, hub_id
-from labhelpers.sources.locations import RECORD_SUFFIXES, Record, find_files, is_address, text_problem, whole_records
+from labhelpers.sources.locations import (
+    RECORD_SUFFIXES,
+    Record,
+    find_files,
+    is_address,
+    text_problem,
+    unix_lines,
+    whole_records,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -174,7 +182,7 @@ def _row(record: Record) -> dict:
         problem = text_problem(value, may_be_empty=may_be_empty)
         if problem:
             refuse(field, problem)
-        return value
+        return unix_lines(value)
 
     identity = "fname" if "id" not in fields and "fname" in fields else "id"
     name = fields.get(identity)

@@ -6,6 +6,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from labhelpers import checks
+from tests.support import verdicts
 from tests.support.models import tiny_model
 
 
@@ -15,12 +16,7 @@ def model():
 
 
 def said(capsys, check, *arguments):
-    check(*arguments)
-    output = capsys.readouterr().out
-    assert output.count("\n") == 1
-    name, _, message = output.strip().partition(": ")
-    assert name == check.__name__
-    return message
+    return verdicts.said(capsys, check, *arguments).partition(": ")[2]
 
 
 @pytest.mark.parametrize(
