@@ -55,7 +55,8 @@ def find_notebooks(
 
 
 def read_notebook(notebook: Path) -> dict:
-    """What a notebook file holds, in today's format: every cell's `source` is one text whose lines end with LF.
+    """What a notebook file holds, in today's format: every cell's `source` is one text whose lines end with LF, and its
+    `metadata` has a list of `tags`.
 
     A file of an older format, in which notebooks have no `cells` yet, is brought to today's. Raises NotebookError for a
     file that is no notebook.
@@ -68,7 +69,10 @@ def read_notebook(notebook: Path) -> dict:
 
 def parse_notebook(content: bytes) -> dict:
     """`read_notebook` for the bytes of a file. Raises ValueError that says what is wrong with them."""
-    document = json.loads(content.decode("utf-8-sig"))
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if isinstance(document, dict) and "cells" not in document and document.get("nbformat") in (1, 2, 3):
         document = _of_today(content)
     cells = document.get("cells") if isinstance(document, dict) else None
@@ -76,9 +80,10 @@ def parse_notebook(content: bytes) -> dict:
         raise ValueError("it holds no list of cells: open it in Jupyter, save it there, and take that file")
     for cell in cells:
         source = cell.get("source", "")
-        cell["source"] = unix_lines(source if isinstance(source, str) else "".join(map(str, source)))
-        if not isinstance(cell.get("metadata"), dict):
-            cell["metadata"] = {}
+        lines = source if isinstance(source, list) else [source]
+        cell["source"] = unix_lines("".join(line for line in lines if isinstance(line, str)))
+        metadata = cell["metadata"] = cell["metadata"] if isinstance(cell.get("metadata"), dict) else {}
+        metadata["tags"] = metadata["tags"] if isinstance(metadata.get("tags"), list) else []
     return document
 
 

@@ -23,7 +23,7 @@ def declared_parameters(notebook: Path) -> dict[str, object]:
     Raises NotebookError for a file that is no notebook, or whose parameters are no Python.
     """
     cells = read_notebook(notebook)["cells"]
-    sources = [cell["source"] for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    sources = [cell["source"] for cell in cells if "parameters" in cell["metadata"]["tags"]]
     try:
         statements = parse_code("\n".join(sources)).body
     except SyntaxError as error:
