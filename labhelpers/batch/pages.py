@@ -39,6 +39,8 @@ _MATH_ATTRIBUTES = set(
     "stretchy symmetric width xmlns".split()
 )
 _UNSEEN = "script style title template noscript iframe object embed svg textarea xmp".split()
+# Environments of a whole formula, and what the converter knows instead: they number lines, and nothing else.
+_ENVIRONMENTS = {"equation": "", "align": "aligned", "gather": "gathered"}
 _CELL = ("colspan", "rowspan", "scope", "align", "style")
 _ATTRIBUTES = {
     "a": ("title",), "abbr": ("title",), "details": ("open",), "img": ("alt", "title", "width", "height"),
@@ -145,7 +147,8 @@ def _exporter(sanitize: bool):
             return formula(body, block=True)
 
         def latex_environment(self, name: str, body: str) -> str:
-            return formula(rf"\begin{{{name}}}{body}\end{{{name}}}", block=True)
+            inner = _ENVIRONMENTS.get(name.removesuffix("*"), name)
+            return formula(rf"\begin{{{inner}}}{body}\end{{{inner}}}" if inner else body, block=True)
 
     @jinja2.pass_context
     def markdown2html(context, source: str) -> str:
