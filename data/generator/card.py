@@ -23,10 +23,6 @@ def _lines(path: Path) -> str:
     return f"{count:,}" if path.suffix == ".jsonl" else ""
 
 
-def _bytes(path: Path) -> str:
-    return str(path.stat().st_size)
-
-
 def update(data: Path) -> None:
     """Writes the tables between the card's markers; does nothing in a folder that has no card."""
     card = data / "README.md"

@@ -39,7 +39,6 @@ class Spread:
 
     mean: float
     half: float | None
-    runs: int
 
     def __str__(self) -> str:
         return f"{self.mean:.4g}" if self.half is None else f"{self.mean:.4g} ± {self.half:.2g}"
@@ -65,11 +64,11 @@ def write_report(folder: Path) -> list[str]:
 def spread(values: list[float]) -> Spread:
     """Mean and 95 % interval of results that differ by the training seed."""
     if len(values) < 2:
-        return Spread(values[0], None, 1)
+        return Spread(values[0], None)
     from scipy.stats import t
 
     half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    return Spread(statistics.fmean(values), float(half), len(values))
+    return Spread(statistics.fmean(values), float(half))
 
 
 def by_grid_point(runs: list[RunOutcome], keys: list[tuple[str, str]]) -> list[tuple[dict, int, list[Spread | None]]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from labhelpers.checks.verdict import Verdict, given, judge
 
 
-def check_pair_count(count: int, ranks: Sequence[int] = (1, 2, 2, 4)) -> Verdict:
-    """Checks a guess at how many (chosen, rejected) pairs `ranks` of one answer give."""
+def check_pair_count(count: int) -> Verdict:
+    """Checks a guess at how many (chosen, rejected) pairs the ranks 1, 2, 2, 4 of one answer give."""
+    ranks = (1, 2, 2, 4)
     k = len(ranks)
     every = k * (k - 1) // 2
     right = sum(a != b for i, a in enumerate(ranks) for b in ranks[i + 1 :])

@@ -103,16 +103,6 @@ class Artifacts:
             pass
         raise ArtifactError(f"artifact '{name}' has no readable {MANIFEST}: run notebook {_notebook(name)} again")
 
-    def save_json(self, name: str, value, producer: str = "", parameters: dict | None = None) -> None:
-        """Keep a JSON value as artifact `name`."""
-        with self.writing(name, producer, parameters) as folder:
-            text = json.dumps(value, indent=1, ensure_ascii=False, default=_plain)
-            (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-
-    def load_json(self, name: str):
-        """The value kept with `save_json`."""
-        return json.loads((self.path(name) / f"{name}.json").read_text(encoding="utf-8"))
-
     def save_table(
         self, name: str, table: pandas.DataFrame, producer: str = "", parameters: dict | None = None
     ) -> None:

@@ -36,7 +36,6 @@ def run_notebooks(
     parameters: dict | None = None,
     output_dir: str | Path | None = None,
     *,
-    notebooks: str | Path | None = None,
     kernel: Sequence[str] = KERNEL,
     say: Callable[[str], None] = print,
 ) -> dict[str, float]:
@@ -49,7 +48,7 @@ def run_notebooks(
     Raises UsageError before anything has run, NotebookError for a notebook that failed, and KeyboardInterrupt made from
     a NotebookError when it was interrupted; what was executed by then is kept.
     """
-    paths = find_notebooks(names, notebooks)
+    paths = find_notebooks(names)
     injected = check_parameters(paths, profile, parameters or {})
     out = _output_folder(output_dir or default_run_dir(profile), paths)
     kept = writable_folder(out / "notebooks")

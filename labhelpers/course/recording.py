@@ -31,7 +31,6 @@ _FOREIGN = {
 def record_outputs(
     names: Iterable[str | Path] = (),
     *,
-    notebooks: str | Path | None = None,
     run_dir: str | Path | None = None,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
@@ -43,9 +42,9 @@ def record_outputs(
     Raises NotebookError, and leaves every file as it was, when a notebook fails or says something that
     cannot be stored.
     """
-    wanted = find_notebooks(names, notebooks)
+    wanted = find_notebooks(names)
     paths = sorted(wanted)
-    if names and run_dir is None and (folder := notebooks_dir(notebooks)) in {path.parent for path in wanted}:
+    if names and run_dir is None and (folder := notebooks_dir()) in {path.parent for path in wanted}:
         last = max(path.name for path in wanted)
         paths = [path for path in find_notebooks((), folder) if path.name <= last]
     texts = {}

@@ -55,7 +55,3 @@ class Lexicon:
             parts += [html.escape(text[end : found.start()]), f"<mark>{html.escape(found.group())}</mark>"]
             end = found.end()
         return "".join(parts) + html.escape(text[end:])
-
-    def insult_rate(self, texts: Sequence[str]) -> float:
-        """The share of `texts` that hold at least one insulting word; NaN for no texts."""
-        return sum(self.count(text) > 0 for text in texts) / len(texts) if len(texts) else float("nan")

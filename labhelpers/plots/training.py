@@ -14,15 +14,16 @@ from matplotlib.figure import Figure
 from labhelpers.errors import LabError
 from labhelpers.plots.style import BLUE, DPI, GREEN, INK, NAMES, ORANGE, PURPLE, SKY, VERMILION, styled
 
+_WINDOW = 5  # batches in a running mean
+
 
 @styled
 def training_curves(
     history: pd.DataFrame | Sequence[Mapping[str, float]],
     keys: Sequence[str] = ("ppo/mean_scores", "objective/kl"),
-    window: int = 5,
     title: str = "Training",
 ) -> Figure:
-    """A panel per statistic over PPO steps: a point per batch, and the mean of the last `window` batches as a line.
+    """A panel per statistic over PPO steps: a point per batch, and the mean of the last five batches as a line.
 
     `history` holds the statistics of every step, in order. Raises LabError for a key that it does not have.
     """
@@ -37,7 +38,7 @@ def training_curves(
     for index, (ax, key) in enumerate(zip(axes, keys, strict=True)):
         values, colour = table[key].astype(float), colours[index % len(colours)]
         ax.scatter(steps, values, s=14, color=colour, alpha=0.4, linewidths=0, label="one batch")
-        ax.plot(steps, values.rolling(window, min_periods=1).mean(), color=colour, label=f"mean of {window}")
+        ax.plot(steps, values.rolling(_WINDOW, min_periods=1).mean(), color=colour, label=f"mean of {_WINDOW}")
         label_title, label = NAMES.get(key, (key, key))
         ax.set(title=label_title, xlabel="PPO step", ylabel=label)
         ax.xaxis.get_major_locator().set_params(integer=True)
@@ -54,8 +55,8 @@ class LiveCurves:
     A Jupyter server tells a kernel which notebook it belongs to (JPY_SESSION_NAME); papermill, nbval and `labs` do not.
     """
 
-    def __init__(self, keys: Sequence[str] = ("ppo/mean_scores", "objective/kl"), every: int = 4, title: str = "Live"):
-        self.keys, self.every, self.title = list(keys), every, title
+    def __init__(self, every: int = 4):
+        self.every = every
         self.watched = bool(os.environ.get("JPY_SESSION_NAME"))
         self._display = None
 
@@ -66,7 +67,7 @@ class LiveCurves:
         from IPython.display import Image, display
 
         buffer = io.BytesIO()
-        training_curves(history, self.keys, title=self.title).savefig(buffer, format="png", dpi=DPI)
+        training_curves(history, title="Live").savefig(buffer, format="png", dpi=DPI)
         image = Image(buffer.getvalue())
         if self._display is None:
             self._display = display(image, display_id=True)
@@ -78,13 +79,13 @@ class LiveCurves:
 def run_curves(
     runs: Mapping[str, pd.DataFrame],
     keys: Sequence[str] = ("ppo/mean_scores", "objective/kl"),
-    window: int = 5,
     title: str = "Runs side by side",
 ) -> Figure:
-    """A panel per statistic, a line per run (name -> history indexed by PPO step), each the mean of `window` steps.
+    """A panel per statistic, with a line per run: the mean of the last five steps.
 
-    A statistic that was taken at a few steps only is drawn as it is, with a dot at each. Raises LabError for a key
-    that a run does not have.
+    `runs` maps a run's name to its history, a table indexed by PPO step. A statistic that was measured at a few steps
+    only is drawn without averaging, with a dot at each of these steps. Raises LabError for a key that a run does not
+    have.
     """
     fig = Figure(figsize=(3.7 * len(keys), 3.6))
     axes = fig.subplots(1, len(keys), squeeze=False)[0]
@@ -95,7 +96,7 @@ def run_curves(
                 raise LabError(f"the run {name!r} has no {key!r}; it has {', '.join(map(str, history.columns))}.")
             values = history[key].dropna().astype(float)
             rare = len(values) < len(history) / 2
-            smooth = values if rare else values.rolling(window, min_periods=1).mean()
+            smooth = values if rare else values.rolling(_WINDOW, min_periods=1).mean()
             ax.plot(smooth.index, smooth, color=colour, marker="o" if rare else None, label=name)
         label_title, label = NAMES.get(key, (key, key))
         ax.set(title=label_title, xlabel="PPO step", ylabel=label)

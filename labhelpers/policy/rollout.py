@@ -101,11 +101,10 @@ def pad_queries(
     tokenizer: PreTrainedTokenizerBase,
     side: str,
     device: torch.device,
-    max_length: int | None = None,
 ) -> tuple[Int[Tensor, "B Q"], Int[Tensor, "B Q"]]:
-    """Texts, tensors or lists of ids -> `(ids, mask)`, padded on `side`.
+    """Texts, tensors or lists of ids -> `(ids, mask)`, padded on `side` ("left" or "right").
 
-    Raises TrainingError for no queries, an empty query, or one longer than `max_length` tokens.
+    Raises TrainingError when there is no query, or when a query has no token.
     """
     if len(queries) == 0:
         raise TrainingError("there is no query to respond to.")
@@ -113,8 +112,6 @@ def pad_queries(
     for i, row in enumerate(rows):
         if not row:
             raise TrainingError(f"query {i} has no token.")
-        if max_length is not None and len(row) > max_length:
-            raise TrainingError(f"query {i} has {len(row)} tokens, the model takes {max_length}. Filter or shorten it.")
     return pad(rows, tokenizer.pad_token_id, side, device)
 
 

@@ -1,4 +1,4 @@
-"""What is kept of a PPO run on disk, so that a run that was stopped goes on as if it had not been."""
+"""Checkpoints of a PPO run on disk: a run that was stopped continues as if it had never been stopped."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from labhelpers.policy.model import Policy
 
 @dataclass(frozen=True)
 class TrainerState:
-    """All that a PPO run needs to go on, beside the frozen weights that it began with; tensors are on the CPU."""
+    """Everything a PPO run needs to continue, except the frozen weights it began with. Tensors are on the CPU."""
 
-    parameters: list[Tensor]  # what is trained, in the trainer's order
-    moments: dict[int, dict[str, Tensor]]  # the optimizer's memory of a parameter, by its place in that order
-    torch_generator: Tensor  # draws the dropout
+    parameters: list[Tensor]  # the trained ones, in the trainer's order
+    moments: dict[int, dict[str, Tensor]]  # Adam's moments, by the parameter's place in that order
+    torch_generator: Tensor  # the state of the generator that draws dropout
     steps_done: int
     kl_coef: float
     score_moments: list[float]  # count, mean, sum of squared deviations of all scores so far
     history: list[dict[str, float]]
-    settings: dict[str, Any]  # the PPOConfig's
+    settings: dict[str, Any]  # the fields of the PPOConfig
 
 
 def save(folder: str | Path, state: TrainerState, policy: Policy) -> None:
     """Writes the policy (see `Policy.save`) and the state to `folder/step-N`.
 
-    The folder appears whole, by a rename, and only then is the previous step's removed: a run killed at any moment
-    leaves a state to resume from.
+    The folder is renamed into place when it is complete, and only then is the folder of the previous step removed.
+    So a run that is killed at any moment leaves a state to resume from.
     """
     final = Path(folder) / f"step-{state.steps_done:06d}"
     with whole_folder(final) as draft:
@@ -48,7 +48,7 @@ def save(folder: str | Path, state: TrainerState, policy: Policy) -> None:
 def load(folder: str | Path, settings: dict[str, Any]) -> TrainerState:
     """The last state that `save` left in `folder`.
 
-    Raises ArtifactError when there is none or when it was written with other settings than these.
+    Raises ArtifactError when there is none, or when it was written with settings that differ from `settings`.
     """
     saved = sorted(Path(folder).glob("step-*/trainer_state.json"))
     if not saved:

@@ -1,4 +1,4 @@
-"""Several processes as one: each holds a share of the batch, and all take the same step (through accelerate)."""
+"""Training on several processes (through accelerate): each has a share of the batch, and all take the same step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class Processes:
-    """The few collective operations PPO needs. With one process (or no accelerator) each is a no-op."""
+    """The few collective operations that PPO needs. With one process, or without an accelerator, they do nothing."""
 
     def __init__(self, accelerator: Accelerator | None = None):
         self.accelerator = accelerator
@@ -27,8 +27,10 @@ class Processes:
         return range(self.rank * n // self.count, (self.rank + 1) * n // self.count)
 
     def gather(self, x: Tensor, padding_side: str = "right") -> Tensor:
-        """Stacks every process's `[b, …]` in rank order. Where their second dimensions differ, the shorter ones are
-        padded with 0 on the side given."""
+        """Stacks the tensors `[b, …]` of all processes in rank order.
+
+        Where their second dimensions differ, the shorter ones are padded with 0 on `padding_side`.
+        """
         if self.count == 1:
             return x
         parts = [part.to(x.device) for part in gather_object([x.detach().cpu()])]
@@ -44,7 +46,7 @@ class Processes:
         return values if self.count == 1 else gather_object(values)
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Adds up the gradients of all processes: losses are normalised by the whole mini-batch's tokens already."""
+        """Adds up the gradients of all processes. (Losses are divided by the whole mini-batch's tokens already.)"""
         if self.count == 1:
             return
         parameters = [p for p in parameters if p.requires_grad]

@@ -1,4 +1,4 @@
-"""What travels through a PPO step: a rollout, and what the step adds to it."""
+"""The data of one PPO step: a rollout, and everything that the step adds to it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from labhelpers.ppo.distributed import Processes
 
 @dataclass(frozen=True, kw_only=True)
 class Experience(Rollout):
-    """A scored rollout of B responses of T tokens. Everything per token is 0 outside the mask.
+    """A scored rollout of B responses of T tokens. Every per-token tensor is 0 outside the mask.
 
-    `logprobs` and `values` are the *old* ones: those of the policy that wrote the responses, before this step changes
-    it. What a later part of the step adds is None until then.
+    `logprobs` and `values` are the *old* ones: they come from the policy that wrote the responses, before this step
+    changes it. A field is None until the part of the step that computes it.
     """
 
-    scores: Float[Tensor, " B"]  # the reward model's, as they came
+    scores: Float[Tensor, " B"]  # as the reward model gave them
     ref_logprobs: Float[Tensor, "B T"]
     token_kl: Float[Tensor, "B T"] | None = None
     advantages: Float[Tensor, "B T"] | None = None  # whitened

@@ -1,8 +1,8 @@
 """The KL penalty: the reward of every token, and the coefficient that may adapt.
 
 Tensors are those of B responses of T tokens, `Float[Tensor, "B T"]`, and a `mask` that is 1 on response tokens up to
-and including end-of-sequence. Ziegler et al. 2019, "Fine-tuning language models from human preferences". The numbers agree
-with trl 0.11.4, the last classic release.
+and including end-of-sequence. Ziegler et al. 2019, "Fine-tuning language models from human preferences". The numbers
+agree with trl 0.11.4, the last classic release.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def token_kl(
 ) -> Float[Tensor, "B T"]:
     """How far each token is from the reference, from the log-ratio d = log pi - log pi_ref.
 
-    "kl" is d itself (its sum over a response estimates the KL divergence without bias, but can be negative), "abs" |d|,
-    "mse" d²/2.
+    `kl_penalty` "kl" is d itself, "abs" is |d| and "mse" is d²/2. The sum of d over a response is an unbiased estimate
+    of the KL divergence, but it can be negative. Raises TrainingError for another `kl_penalty`.
     """
     log_ratio = logprobs - ref_logprobs
     if kl_penalty == "kl":
@@ -41,10 +41,10 @@ def token_rewards(
     kl_coef: float,
     kl_penalty: str = "kl",
 ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
-    """The reward of every token: minus `kl_coef` times its KL, and on the last token of the response the score too.
+    """The reward of every token: minus `kl_coef` times its KL; the last token of a response also gets the score.
 
-    Returns `(rewards, token_kl)`, both 0 outside the mask. Ziegler et al. 2019, equation 2. Raises TrainingError for
-    shapes that do not fit and for a response without any token.
+    Ziegler et al. 2019, equation 2. Returns `(rewards, token_kl)`, both 0 outside the mask. Raises TrainingError for
+    shapes that do not fit and for a response that has no token.
     """
     check_shapes(logprobs=logprobs, ref_logprobs=ref_logprobs, mask=mask)
     if scores.shape != mask.shape[:1]:
@@ -61,25 +61,26 @@ def token_rewards(
 
 
 class AdaptiveKLController:
-    """Raises the KL coefficient when KL is above `target`, lowers it when below (Ziegler et al. 2019, section 2.2).
+    """Raises the KL coefficient when the KL is above `target` and lowers it when the KL is below.
 
-    value <- value (1 + clip(kl / target - 1, -0.2, 0.2) n_steps / horizon), where `n_steps` counts responses.
+    value <- value (1 + clip(kl / target - 1, -0.2, 0.2) n_steps / horizon), where `n_steps` counts responses
+    (Ziegler et al. 2019, section 2.2).
     """
 
     def __init__(self, init_kl_coef: float = 0.2, target: float = 6.0, horizon: int = 10000):
         self.value, self.target, self.horizon = init_kl_coef, target, horizon
 
     def update(self, kl: float, n_steps: int) -> None:
-        """Takes the KL of `n_steps` responses (nats per response) into account."""
+        """Changes `value` by the mean KL of `n_steps` responses, in nats per response."""
         error = min(max(kl / self.target - 1, -0.2), 0.2)
         self.value *= 1 + error * n_steps / self.horizon
 
 
 class FixedKLController:
-    """A KL coefficient that stays what it is."""
+    """A KL coefficient that never changes."""
 
     def __init__(self, kl_coef: float):
         self.value = kl_coef
 
     def update(self, kl: float, n_steps: int) -> None:
-        """Does nothing: there to be used in place of the adaptive one."""
+        """Does nothing; the method exists so that both controllers are used in the same way."""

@@ -1,7 +1,7 @@
 """PPO's clipped losses, and the diagnostics of an update.
 
 Tensors are those of B responses of T tokens, `Float[Tensor, "B T"]`, and a `mask` that is 1 on response tokens up to
-and including end-of-sequence. What stands outside the mask never influences a result. Schulman et al. 2017, "Proximal
+and including end-of-sequence. Values outside the mask never influence a result. Schulman et al. 2017, "Proximal
 policy optimization algorithms". The numbers agree with trl 0.11.4, the last classic release.
 """
 
@@ -18,7 +18,7 @@ from labhelpers.ppo.masked import check_shapes, masked_mean
 
 @dataclass(frozen=True)
 class PPOLosses:
-    """`policy` and `value` (before `vf_coef`) and their weighted sum `total`, which is what is minimised: scalars."""
+    """The scalars `policy`, `value` (without `vf_coef`) and `total` = policy + vf_coef * value, which is minimised."""
 
     policy: Float[Tensor, ""]
     value: Float[Tensor, ""]
@@ -43,8 +43,8 @@ def ppo_losses(
     L_policy = mean max(-A rho, -A clip(rho, 1-eps, 1+eps)),  rho = exp(new - old)   (Schulman et al. 2017, equation 7)
     L_value  = 1/2 mean max((V - R)², (clip(V, V_old ± eps) - R)²)
 
-    When B rows are one micro-batch of a larger mini-batch, `n_tokens` is the number of tokens of the whole: the losses
-    of the parts then add up to the loss of the whole. Raises TrainingError for shapes that do not fit.
+    When the B rows are a micro-batch, `n_tokens` is the number of tokens in the whole mini-batch: the losses of the
+    micro-batches then add up to the loss of the mini-batch. Raises TrainingError for shapes that do not fit.
     """
     check_shapes(
         new_logprobs=new_logprobs, old_logprobs=old_logprobs, new_values=new_values, old_values=old_values,
@@ -70,10 +70,11 @@ def update_diagnostics(
     cliprange: float = 0.2,
     cliprange_value: float = 0.2,
 ) -> dict[str, Float[Tensor, ""]]:
-    """How an update goes, from what `ppo_losses` is given: scalars, all but the largest ratio averages over the mask.
+    """Scalars that describe an update, computed from the arguments of `ppo_losses`.
 
-    `policy/approxkl` is half the mean squared log-ratio, `policy/policykl` the mean of old - new; a `clipfrac` is the
-    share of tokens where the clipped term is the larger one and the gradient stops.
+    All are averages over the mask, except `policy/ratio_max`, the largest ratio. `policy/approxkl` is half the mean
+    squared log-ratio, `policy/policykl` the mean of old - new. A `clipfrac` is the share of tokens where the clipped
+    term is the larger one, so that no gradient flows.
     """
     log_ratio = _log_ratio(new_logprobs, old_logprobs, mask)
     ratio = log_ratio.exp()
@@ -92,7 +93,7 @@ def update_diagnostics(
 
 
 def _log_ratio(new_logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tensor:
-    """0 outside the mask *before* exp: an inf there would turn into NaN in the gradient even when multiplied by 0."""
+    """log(new / old), set to 0 outside the mask before exp: an inf there would make the gradient NaN, even times 0."""
     return torch.where(mask.bool(), new_logprobs - old_logprobs, 0)
 
 
@@ -107,6 +108,6 @@ def _surrogates(
 def _value_errors(
     new_values: Tensor, old_values: Tensor, returns: Tensor, cliprange_value: float
 ) -> tuple[Tensor, Tensor]:
-    """The squared error of every token's value, and of the value held within ± `cliprange_value` of the old one."""
+    """Squared errors of every token's value, and of that value clipped to ± `cliprange_value` around the old one."""
     near = torch.minimum(torch.maximum(new_values, old_values - cliprange_value), old_values + cliprange_value)
     return (new_values - returns).square(), (near - returns).square()

@@ -15,7 +15,7 @@ def masked_mean(x: Float[Tensor, "B T"], mask: Int[Tensor, "B T"]) -> Float[Tens
 
 
 def masked_var(x: Float[Tensor, "B T"], mask: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """Unbiased variance of `x` over the mask: a scalar. One position alone has no variance: 0."""
+    """Unbiased variance of `x` over the mask: a scalar. It is 0 when the mask has a single position."""
     n = mask.sum()
     squares = torch.where(mask.bool(), x - masked_mean(x, mask), 0).square().sum()
     return squares / (n - 1).clamp(min=1)

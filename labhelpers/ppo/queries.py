@@ -1,4 +1,4 @@
-"""The queries of every step: a dataset without end, in batches that depend on the seed and the step alone."""
+"""The queries of every step: an endless sequence of batches, determined by the seed and the step number alone."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from labhelpers.policy.sampling import permutation
 
 
 class Batches:
-    """Iterates for ever over a dataset in batches, `{column: [values]}`, shuffled anew each epoch from the seed.
+    """An endless iterator over the batches of a dataset, `{column: [values]}`. The seed shuffles each epoch anew.
 
-    `share` are the places of a batch of `batch_size` rows that this process gets. `step()` is asked when an iteration
-    begins: a resumed run goes on with the batch that the stopped one would have had. Raises TrainingError for fewer
-    rows than one batch.
+    A batch has `batch_size` rows; this process gets the rows at the places `share`. `step()` returns the number of the
+    step to begin with: it is called when an iteration begins, so that a resumed run continues with the batch that the
+    stopped run would have used next. Raises TrainingError when the dataset has fewer rows than one batch.
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, seed: int, share: range, step: Callable[[], int]):

@@ -11,19 +11,16 @@ from labhelpers.ppo.masked import masked_mean, masked_var
 def rollout_statistics(experience: Experience) -> dict[str, float]:
     """The statistics of a whole batch, once its advantages are known.
 
-    `objective/kl`: mean over responses of the summed token KL, the penalty's own kind; `objective/kl_k3`: the same
-    divergence by the estimator exp(-d) - 1 + d, never negative and less noisy (Schulman 2020, "Approximating KL
-    divergence"); `objective/entropy`: minus the summed log-probability, an unbiased estimate of the entropy.
-    `ppo/val/var_explained`: 1 = the values explain the returns, 0 = no better than their mean, negative = worse.
+    `objective/kl` is the sum of a response's token KL, averaged over responses (in nats, of the kind that the penalty
+    uses). `objective/entropy` is minus the sum of its log-probabilities, an unbiased estimate of the policy's entropy.
+    `ppo/val/var_explained` is 1 where the values explain the returns, 0 where they are no better than the returns'
+    mean, and negative where they are worse.
     """
     mask, values, returns, old = experience.mask, experience.values, experience.returns, experience.logprobs
     keep = mask.bool()
-    log_ratio = torch.where(keep, old - experience.ref_logprobs, 0)
-    k3 = torch.where(keep, (-log_ratio).exp() - 1 + log_ratio, 0)
     returns_var = masked_var(returns, mask)
     stats = {
         "objective/kl": experience.token_kl.sum(-1).mean(),
-        "objective/kl_k3": k3.sum(-1).mean(),
         "objective/entropy": -torch.where(keep, old, 0).sum(-1).mean(),
         "ppo/mean_scores": experience.scores.mean(),
         "ppo/std_scores": experience.scores.std(correction=0),

@@ -44,20 +44,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Generated:
-    """What the trainer remembers of its last rollout until the step that uses it."""
+    """What the trainer keeps from its last rollout until `step` uses it."""
 
     rollout: Rollout
-    encoded: Float[Tensor, "B Q d"] | None  # the policy's encoder states of the queries, where the step needs them
+    encoded: Float[Tensor, "B Q d"] | None  # the encoder's states of the queries, if the step needs them
     seconds: float
-    ended: float  # on `time.perf_counter`
+    ended: float  # by `time.perf_counter`
 
 
 class PPOTrainer:
     """Trains a policy with PPO. See the module's docstring for the loop, `PPOConfig` for the settings.
 
-    `dataset` holds the queries that `dataloader` hands out for ever, a batch per step (None: there is no dataloader);
-    `accelerator` makes several processes share every batch. Raises TrainingError for a tokenizer without an
-    end-of-sequence token and for fewer queries than a batch.
+    `dataset` holds the queries; `dataloader` gives a batch of them per step and never ends (with None there is no
+    dataloader). With an `accelerator`, several processes share every batch. Raises TrainingError for a tokenizer
+    without an end-of-sequence token and for fewer queries than a batch.
     """
 
     def __init__(
@@ -102,9 +102,9 @@ class PPOTrainer:
         max_new_tokens: int | Sequence[int] = 64,
         sampling: Sampling = POLICY_ITSELF,
     ) -> Rollout:
-        """One response per query, drawn from the policy with this step's numbers; see `labhelpers.policy.generate`.
+        """One response per query, drawn with the random numbers of this step; see `labhelpers.policy.generate`.
 
-        PPO assumes the policy's own distribution: another `sampling` is for trying out what that does.
+        PPO assumes samples from the policy's own distribution. Another `sampling` is meant for experiments.
         """
         started = time.perf_counter()
         rows = [self.processes.share(self.config.batch_size).start + i for i in range(len(queries))]
@@ -112,7 +112,7 @@ class PPOTrainer:
             self.policy, self.tokenizer, queries, max_new_tokens,
             sampling=sampling, seed=self.config.seed, step=self.steps_done, rows=rows,
         )  # fmt: skip
-        # The encoder's states are large and true of this policy only: the trainer has them, and drops them when used.
+        # The encoder's states are large and belong to this policy only: the trainer keeps them until the next step.
         encoded = None if self._keeps_logprobs else rollout.encoded
         rollout = replace(rollout, encoded=None)
         ended = time.perf_counter()
@@ -124,13 +124,13 @@ class PPOTrainer:
     def step(self, rollout: Rollout, scores: Float[Tensor, " B"] | Sequence[float]) -> dict[str, float]:
         """One PPO step on a scored rollout; returns its statistics. The rollout stays as it is.
 
-        Raises TrainingError, and nothing has changed, for a rollout or scores that cannot be used.
+        Raises TrainingError for a rollout or scores that cannot be used; the policy is then unchanged.
 
-        Old log-probabilities are the rollout's own in float64. In lower precisions a token-by-token pass and a full
-        pass differ (by 1e-6 in float32, 1e-2 in bfloat16), and KL before the first update would not be 0: they are
-        recomputed by the kind of pass that the reference gets.
+        In float64, the old log-probabilities are those of the rollout. In lower precisions they are computed again in
+        one full pass, as for the reference: a token-by-token pass differs from a full pass (by 1e-6 in float32, 1e-2 in
+        bfloat16), and the KL before the first update would not be 0.
         """
-        # 1. Is everything there? Scores `[B]` in float64.
+        # 1. Check the arguments. Scores become `[B]` in float64.
         started = time.perf_counter()
         scores = self._checked_scores(rollout, scores)
         times = {"generate": 0.0, "score": 0.0}
@@ -142,7 +142,7 @@ class PPOTrainer:
         times["reference"] = time.perf_counter() - started
         started = time.perf_counter()
 
-        # 3. From here on every process has the rows of all.
+        # 3. From here on every process has the rows of all processes.
         experience = experience.gathered(self.processes, self.policy.padding_side)
 
         # 4. Token rewards, and from them advantages and returns, over the whole batch.
@@ -166,7 +166,7 @@ class PPOTrainer:
         scores = torch.as_tensor(scores, dtype=torch.float64).to(rollout.mask.device)
         expected = len(self.processes.share(self.config.batch_size))
         if len(rollout) != expected:
-            raise TrainingError(f"the rollout has {len(rollout)} responses, this process's batch is {expected}.")
+            raise TrainingError(f"the rollout has {len(rollout)} responses, but this process's batch has {expected}.")
         if scores.shape != (len(rollout),):
             raise TrainingError(
                 f"{len(rollout)} responses need {len(rollout)} scores, got shape {tuple(scores.shape)}."
@@ -177,7 +177,7 @@ class PPOTrainer:
         return scores
 
     def _adjusted_scores(self, scores: Float[Tensor, " B"], finished: Bool[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """Scaling by running moments (Chan et al. 1979's update), clipping, and the penalty for not ending."""
+        """Scores after scaling by running moments (Chan et al. 1979), clipping, and the penalty for a missing end."""
         config = self.config
         if config.scale_scores or config.center_scores:
             count, mean, squares = self._score_moments
@@ -197,7 +197,7 @@ class PPOTrainer:
 
     @property
     def _keeps_logprobs(self) -> bool:
-        """Whether the rollout's own log-probabilities and values are the old ones."""
+        """Whether the rollout's log-probabilities and values serve as the old ones, without a second pass."""
         keep = self.config.keep_logprobs
         return self.policy.dtype == torch.float64 if keep is None else keep
 
@@ -205,7 +205,10 @@ class PPOTrainer:
     def _with_reference(self, rollout: Rollout, scores: Float[Tensor, " B"]) -> Experience:
         """The experience so far: old and reference log-probabilities, old values, scores."""
         self.policy.eval()
-        generated, self._generated = self._generated, None  # after the update, the states would be another policy's
+        generated, self._generated = (
+            self._generated,
+            None,
+        )  # after the update, these states would belong to an older policy
         with self.policy.reference():
             states = self.policy.encode(rollout.queries, rollout.query_mask)
             ref_logprobs, _ = self._evaluated(rollout, states)
@@ -222,7 +225,7 @@ class PPOTrainer:
     def _evaluated(
         self, rollout: Rollout, encoded: Float[Tensor, "B Q d"] | None
     ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
-        """Log-probabilities and values under the model as it is set, given its encoder's states."""
+        """Log-probabilities and values by the model in its present mode (policy or reference), from `encoded`."""
         rollout = replace(rollout, encoded=encoded)
         logprobs, values = torch.zeros_like(rollout.logprobs), torch.zeros_like(rollout.values)
         everything = torch.arange(len(rollout), device=rollout.mask.device)
@@ -236,14 +239,14 @@ class PPOTrainer:
     def _passes(
         self, rollout: Rollout, rows: Int[Tensor, " b"], at_most: int | None, caches: int = 2
     ) -> Iterator[Int[Tensor, " p"]]:
-        """Which of these rows go through the model together; see `passes`."""
+        """Groups of these rows that go through the model together; see `passes`."""
         most = at_most or self.config.micro_batch_size or self.config.mini_batch_size
         lengths = rollout.total_lengths[rows]
         for places in passes(lengths, self.policy.token_bytes, lengths.device, most, caches):
             yield rows[places]
 
     def _with_advantages(self, experience: Experience, kl_coef: float) -> Experience:
-        """Adds the KL of every token, advantages and returns, by the whole batch's adjusted scores."""
+        """Adds the KL of every token, advantages and returns, computed from the adjusted scores of the whole batch."""
         config, mask = self.config, experience.mask
         scores = self._adjusted_scores(experience.scores, experience.finished).to(experience.logprobs)
         rewards, token_kl = token_rewards(
@@ -294,7 +297,10 @@ class PPOTrainer:
         }
 
     def _mini_batch(self, experience: Experience, rows: Int[Tensor, " b"]) -> dict[str, float]:
-        """Gradients and statistics of one mini-batch: its micro-batches' losses, normalised by all of its tokens."""
+        """Computes the gradients of one mini-batch and returns its statistics.
+
+        Every micro-batch's loss is divided by the number of tokens in the whole mini-batch.
+        """
         config = self.config
         self.optimizer.zero_grad(set_to_none=True)
         n_tokens = experience.lengths[rows].sum()
@@ -302,7 +308,7 @@ class PPOTrainer:
         mine = rows[(rows >= own.start) & (rows < own.stop)]
         sums = torch.zeros(len(_SUMMED), dtype=torch.float64)
         largest = torch.zeros(1, dtype=torch.float64)
-        # Backward has as much again to read and write as forward: one cache is for that.
+        # Backward reads and writes as much as forward does, so it gets one of the two caches.
         for micro in self._passes(experience, mine, config.micro_batch_size, caches=1):
             part = experience.rows(micro)
             logprobs, values = self.policy(part.queries, part.query_mask, part.responses, part.mask)
@@ -337,13 +343,13 @@ class PPOTrainer:
             group["lr"] = group["base_lr"] * scale
 
     def log_stats(self, stats: dict[str, float], rollout: Rollout | None = None, scores: Any = None) -> None:
-        """Appends the statistics (with the step's number) to `history`; the other arguments are the lab's."""
+        """Appends the statistics and the step's number to `history`. The lab passes the other arguments: not used."""
         self.history.append({"step": self.steps_done} | stats)
 
-    # -- 3. keeping ----------------------------------------------------------------------------------------------
+    # -- 3. saving and resuming ------------------------------------------------------------------------------------
 
     def state_dict(self) -> checkpoint.TrainerState:
-        """A copy of all that a run needs to go on, the model's frozen weights excepted."""
+        """A copy of everything a run needs to continue, except the model's frozen weights."""
 
         def copied(tensor: Tensor) -> Tensor:
             return tensor.detach().to("cpu", copy=True).contiguous()
@@ -362,7 +368,7 @@ class PPOTrainer:
 
     @torch.no_grad()
     def load_state_dict(self, state: checkpoint.TrainerState) -> None:
-        """Makes this trainer, of the same model and settings, the one that `state` was taken from."""
+        """Continues from `state`, which a trainer with the same model and settings returned."""
         for parameter, saved in zip(self.parameters, state.parameters, strict=True):
             parameter.copy_(saved)
         groups = self.optimizer.state_dict()["param_groups"]
@@ -372,20 +378,20 @@ class PPOTrainer:
         self.kl_controller.value, self._score_moments = state.kl_coef, list(state.score_moments)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the policy and all that `resume` needs to `folder/step-N`; see `labhelpers.ppo.checkpoint`."""
+        """Writes the policy and everything that `resume` needs to `folder/step-N`; see `labhelpers.ppo.checkpoint`."""
         if self.processes.is_main:
             checkpoint.save(folder, self.state_dict(), self.policy)
         self.processes.wait()
 
     def resume(self, folder: str | Path) -> None:
-        """Continues where `save` left off: same parameters, same remaining batches and draws, same statistics.
+        """Continues where `save` stopped: with the same parameters, random numbers, remaining batches and statistics.
 
-        Raises ArtifactError when the folder holds no such state or one from other settings.
+        Raises ArtifactError when the folder holds no state, or a state written with other settings.
         """
         self.load_state_dict(checkpoint.load(folder, asdict(self.config)))
 
 
-# What is added up over a mini-batch's micro-batches: its losses, and diagnostics that are averages over its tokens.
+# Summed over the micro-batches of a mini-batch: the losses, and the diagnostics that are averages over tokens.
 _SUMMED = (
     "loss/policy", "loss/value", "loss/total", "policy/approxkl", "policy/policykl", "policy/clipfrac",
     "val/vpred", "val/error", "val/clipfrac", "policy/ratio",

@@ -67,12 +67,10 @@ class Toxicity(evaluate.Measurement):
         raise DataError(f"aggregation={aggregation!r} is unknown; choose 'all', 'maximum' or 'ratio'.")
 
 
-def load_toxicity(
-    location, toxic_label: str = "hate", batch_size: int = 64, dtype: str | torch.dtype = "auto", device: str = "auto"
-) -> Toxicity:
+def load_toxicity(location, dtype: str | torch.dtype = "auto", device: str = "auto") -> Toxicity:
     """The measurement with the classifier at `location`; see `load_classifier` and `Toxicity`."""
     model, tokenizer = load_classifier(location, dtype, device)
-    return Toxicity(model, tokenizer, toxic_label, batch_size)
+    return Toxicity(model, tokenizer)
 
 
 class ToxicityReward:

@@ -17,6 +17,8 @@ from labhelpers.course.artifacts import Artifacts
 from labhelpers.errors import ArtifactError
 from labhelpers.files import write_atomically
 
+NUMBERS = pandas.DataFrame({"n": [1]})
+
 
 @pytest.fixture
 def artifacts(tmp_path):
@@ -123,16 +125,18 @@ def test_an_altered_artifact_is_noticed_and_names_the_notebook(artifacts, alter,
 
 
 def test_an_artifact_of_another_notebook_names_its_producer_when_altered(artifacts):
-    artifacts.save_json("my_numbers", [1], producer="my_notebook")
-    (artifacts.folder / "my_numbers" / "my_numbers.json").write_text("[2]")
+    artifacts.save_table("my_numbers", NUMBERS, producer="my_notebook")
+    (artifacts.folder / "my_numbers" / "my_numbers.jsonl").write_text('{"n": 2}\n')
     with pytest.raises(ArtifactError, match="run notebook my_notebook again"):
-        artifacts.load_json("my_numbers")
+        artifacts.load_table("my_numbers")
 
 
-def test_json_and_tables_come_back_as_they_were(artifacts):
-    value = {"a": numpy.float64(1 / 3), "b": numpy.arange(3), "c": "größer ≤"}
-    artifacts.save_json("numbers", value)
-    assert artifacts.load_json("numbers") == {"a": 1 / 3, "b": [0, 1, 2], "c": "größer ≤"}
+def test_tables_come_back_as_they_were(artifacts):
+    table = pandas.DataFrame({"a": [{"third": numpy.float64(1 / 3), "b": numpy.arange(3)}], "c": ["größer ≤"]})
+    artifacts.save_table("numbers", table)
+    assert artifacts.load_table("numbers").to_dict("records") == [
+        {"a": {"third": 1 / 3, "b": [0, 1, 2]}, "c": "größer ≤"}
+    ]
     table = pandas.DataFrame({"text": ["a\nb", "c"], "score": [0.1 + 0.2, float("nan")], "n": [1, 2], "l": [[1], []]})
     artifacts.save_table("before_toxicity", table)
     pandas.testing.assert_frame_equal(artifacts.load_table("before_toxicity"), table)
@@ -142,7 +146,7 @@ def test_json_and_tables_come_back_as_they_were(artifacts):
 
 def test_what_json_cannot_hold_is_refused_and_leaves_nothing(artifacts, tmp_path):
     with pytest.raises(TypeError, match="object has no place in an artifact"):
-        artifacts.save_json("numbers", object())
+        artifacts.save_table("numbers", pandas.DataFrame({"n": [object()]}))
     assert everything(tmp_path) == ["artifacts"]
 
 
@@ -171,7 +175,7 @@ def test_a_full_disk_is_said_plainly_and_leaves_nothing(artifacts, tmp_path, err
 def test_a_run_folder_below_a_file_is_said_plainly(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtifactError, match="a part of the path is a file"):
-        Artifacts(tmp_path / "file").save_json("numbers", 1)
+        Artifacts(tmp_path / "file").save_table("numbers", NUMBERS)
 
 
 def test_write_atomically_keeps_the_old_text_when_writing_fails(tmp_path, monkeypatch):

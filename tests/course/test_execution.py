@@ -166,12 +166,15 @@ def test_notebooks_run_in_order_in_our_interpreter_with_their_parameters(write_n
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "kernels of others"))
     first = "import sys, os; print(sys.executable, os.getcwd(), os.environ['TQDM_DISABLE'])"
     hand_over = (
-        "from labhelpers.course.artifacts import Artifacts\nArtifacts(run_dir).save_json('numbers', [seed, shown])"
+        "from labhelpers.course.artifacts import Artifacts\n"
+        "with Artifacts(run_dir).writing('numbers') as folder:\n    (folder / 'shown').write_text(f'{[seed, shown]}')"
+    )
+    take = (
+        "from labhelpers.course.artifacts import Artifacts\n"
+        "print((Artifacts(run_dir).path('numbers') / 'shown').read_text())"
     )
     write_notebook("01_first", first, hand_over, parameters=PARAMETERS)
-    write_notebook(
-        "02_second", "from labhelpers.course.artifacts import Artifacts\nprint(Artifacts(run_dir).load_json('numbers'))"
-    )
+    write_notebook("02_second", take)
     said = []
     before = dict(os.environ)
     seconds = run_notebooks((), "tiny", {"seed": 5, "shown": 7}, tmp_path / "out", say=said.append)

@@ -11,8 +11,8 @@ from labhelpers.course.run import start
 from labhelpers.errors import ArtifactError, UsageError
 from tests.support.paths import ROOT
 
-_TAKES = r'artifacts\.(?:path|exists|load_table|load_json)\(f?"([a-z_]+)(?:\{\w+\})?"'
-_MAKES = r'artifacts\.(?:writing|save_table|save_json)\(f?"([a-z_]+)(?:\{\w+\})?"'
+_TAKES = r'artifacts\.(?:path|exists|load_table)\(f?"([a-z_]+)(?:\{\w+\})?"'
+_MAKES = r'artifacts\.(?:writing|save_table)\(f?"([a-z_]+)(?:\{\w+\})?"'
 
 
 def test_the_map_has_every_notebook_in_order():

@@ -88,8 +88,10 @@ def test_with_names_only_those_are_stored_and_those_before_executed(write_notebo
     hand_over = (
         "import os; from labhelpers.course.artifacts import Artifacts; a = Artifacts(os.environ['LABHELPERS_RUN_DIR'])"
     )
-    first = write_notebook("01_first", hand_over, "a.save_json('numbers', [7]); 1")
-    second = write_notebook("02_second", hand_over, "a.load_json('numbers')")
+    first = write_notebook(
+        "01_first", hand_over, "import pandas; a.save_table('numbers', pandas.DataFrame({'n': [7]})); 1"
+    )
+    second = write_notebook("02_second", hand_over, "a.load_table('numbers')['n'].tolist()")
     write_notebook("03_third", "1 / 0")
     before, said = first.read_bytes(), []
     assert record_outputs(["02"], say=said.append) == [second]

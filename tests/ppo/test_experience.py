@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from labhelpers.ppo import Experience
-from labhelpers.ppo import processes as module
+from labhelpers.ppo import distributed as module
 from labhelpers.ppo.distributed import Processes
 
 

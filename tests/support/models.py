@@ -47,7 +47,7 @@ def byte_tokenizer(eos: bool = True) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>")
 
 
-def tiny_model(family: str, seed: int = 0, dropout: float = 0.0) -> torch.nn.Module:
+def tiny_model(family: str, seed: int = 0) -> torch.nn.Module:
     """A random model of a family in float32."""
     torch.manual_seed(seed)
     vocab = len(byte_tokenizer())
@@ -55,7 +55,7 @@ def tiny_model(family: str, seed: int = 0, dropout: float = 0.0) -> torch.nn.Mod
         flan = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False} if family == "flan-t5" else {}
         model = T5ForConditionalGeneration(
             T5Config(
-                vocab_size=vocab, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, dropout_rate=dropout,
+                vocab_size=vocab, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, dropout_rate=0.0,
                 decoder_start_token_id=0, pad_token_id=0, eos_token_id=1, **flan,
             )
         )  # fmt: skip
@@ -71,7 +71,7 @@ def tiny_model(family: str, seed: int = 0, dropout: float = 0.0) -> torch.nn.Mod
     else:
         config = GPT2Config(
             vocab_size=vocab, n_embd=32, n_layer=2, n_head=4, n_positions=160, pad_token_id=0, bos_token_id=1,
-            eos_token_id=1, initializer_range=0.2, resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=dropout,
+            eos_token_id=1, initializer_range=0.2, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
         )  # fmt: skip
         model = GPT2LMHeadModel(config)
     model.get_output_embeddings().weight.data[1] *= 4  # end-of-sequence comes now and then, as in a trained model
@@ -94,12 +94,12 @@ def as_published(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
-def save_sft_adapter(family: str, folder: Path, seed: int = 1) -> Path:
+def save_sft_adapter(family: str, folder: Path) -> Path:
     """A "trained" SFT adapter for the family: random A *and* B, so that it changes the model noticeably."""
     targets = {"llama": ["q_proj", "v_proj"], "gpt2": ["c_attn"]}.get(family, ["q", "v"])
     task = "SEQ_2_SEQ_LM" if "t5" in family else "CAUSAL_LM"
     model = get_peft_model(tiny_model(family), LoraConfig(r=4, lora_alpha=8, target_modules=targets, task_type=task))
-    torch.manual_seed(seed)
+    torch.manual_seed(1)
     for name, parameter in model.named_parameters():
         if "lora_" in name:
             parameter.data.normal_(std=0.3)
@@ -114,9 +114,9 @@ FLAN_T5_SMALL = {
 }  # fmt: skip
 
 
-def save_flan_t5_small(folder: Path, texts: list[str], seed: int = 0) -> Path:
+def save_flan_t5_small(folder: Path, texts: list[str]) -> Path:
     """FLAN-T5-small's shape (76,961,152 parameters) with random weights, and a tokenizer trained on `texts`."""
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     model = T5ForConditionalGeneration(T5Config(**FLAN_T5_SMALL))
     # Logits of the width that trained models have; too wide ones make backward slow (denormal numbers).
     model.lm_head.weight = torch.nn.Parameter(torch.randn(32128, 512) * 512**-0.5)
@@ -136,12 +136,12 @@ def save_flan_t5_small(folder: Path, texts: list[str], seed: int = 0) -> Path:
     return folder
 
 
-def save_roberta(folder: Path, tokenizer: Path, labels: tuple[str, ...] = (), seed: int = 0, **shape) -> Path:
+def save_roberta(folder: Path, tokenizer: Path, labels: tuple[str, ...] = (), **shape) -> Path:
     """A random RoBERTa in the Hub's form: with `labels` a classifier, without a bare encoder. `shape` goes to its
     config (roberta-base's by default, but for the vocabulary), `tokenizer` is the folder that its tokenizer is in."""
     from transformers import AutoTokenizer, RobertaModel
 
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     words = AutoTokenizer.from_pretrained(tokenizer)
     names = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
     config = RobertaConfig(
