@@ -9,6 +9,7 @@ from labhelpers.checks.ppo import check_gae, check_labs_reward, check_token_rewa
 from labhelpers.checks.reward_hacking import check_adaptive_kl, check_without_kl
 from labhelpers.checks.reward_model import check_pair_count, check_pairwise_loss, check_shift
 from labhelpers.checks.tour import check_best_reward, check_returns
+from labhelpers.checks.verdict import Verdict
 
 __all__ = [
     "Verdict",
