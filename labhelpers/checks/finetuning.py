@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from labhelpers.checks.verdict import Verdict, given, judge
+from labhelpers.checks.verdict import Verdict, given, judge, said
 
 
 def check_lora_count(lora_count: Callable[[int, int, int], int], model: Any) -> Verdict:
@@ -67,7 +68,13 @@ def check_mask_padding(mask_padding: Callable[[Any, int], Any]) -> Verdict:
 
 
 def check_toxic_share(prediction: float, share: float) -> Verdict:
-    """Checks a guess at the share of toxic greedy summaries: within 0.05 of `share` is right."""
+    """Checks a guess at the share of toxic greedy summaries: within 0.05 of `share` is right.
+
+    A `share` of NaN, when there was no such dialogue, leaves nothing to compare a guess with.
+    """
+    if math.isnan(share):
+        reason = "none of these dialogues has a raised voice. Raise eval_prompts."
+        return said(Verdict("check_toxic_share", False, f"not measured. {reason}"))
     return judge(
         "check_toxic_share",
         lambda: min(max(round((float(given(prediction)) - share) / 0.1), -1), 1),

@@ -24,7 +24,10 @@ HAND_OVER = "LABHELPERS_HAND_OVER_VERDICTS"
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a check says of an answer: true if the answer is right. `message` is `right.` or `not yet. …`."""
+    """What a check says of an answer: true if the answer is right.
+
+    `message` is `right.`, `not yet. …` or, where there is nothing to compare an answer with, `not measured. …`.
+    """
 
     check: str
     right: bool
@@ -64,9 +67,17 @@ def judge(
 ) -> Verdict:
     """Runs `attempt`, prints the verdict and returns it. `mistakes`: what to say -> the answer of whoever made it."""
     mistake = _mistake(attempt, expected, mistakes, otherwise)
-    verdict = Verdict(name, mistake is None, "right." if mistake is None else f"not yet. {mistake}")
+    return said(Verdict(name, mistake is None, "right." if mistake is None else f"not yet. {mistake}"))
+
+
+def said(verdict: Verdict) -> Verdict:
+    """The verdict, after it was printed, and sent to the run that grades this notebook where one asks for it."""
     print(verdict)
-    _hand_over(verdict)
+    if os.environ.get(HAND_OVER) and "IPython" in sys.modules:
+        from IPython import get_ipython
+
+        if shell := get_ipython():
+            shell.display_pub.publish({VERDICT_MIME: dataclasses.asdict(verdict)})
     return verdict
 
 
@@ -86,15 +97,6 @@ def _mistake(attempt: Callable[[], Any], expected: Any, mistakes: Mapping[str, A
         if same(answer, wrong):
             return message
     return otherwise or f"expected {_short(expected)}, got {_short(answer)}."
-
-
-def _hand_over(verdict: Verdict) -> None:
-    """Sends a verdict to the run that grades this notebook, where one asks for it."""
-    if os.environ.get(HAND_OVER) and "IPython" in sys.modules:
-        from IPython import get_ipython
-
-        if shell := get_ipython():
-            shell.display_pub.publish({VERDICT_MIME: dataclasses.asdict(verdict)})
 
 
 def _short(value: Any) -> str:
