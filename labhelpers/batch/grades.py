@@ -23,8 +23,7 @@ def exercises(plan: Plan) -> dict[str, list[str]]:
 
 
 def verdict(outcome: RunOutcome, notebook: str, check: str) -> str:
-    """What the check says ("right", "not yet", "not measured"); "not reached" where it has not spoken, "not handed in"
-    where its notebook is missing."""
+    """One of "right", "not yet", "not reached", where the check has not spoken, and "not handed in"."""
     if notebook in outcome.missing:
         return "not handed in"
     said = outcome.verdicts.get(notebook, {}).get(check)

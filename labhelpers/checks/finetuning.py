@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from labhelpers.checks.verdict import Verdict, given, judge, said
+from labhelpers.checks.verdict import Verdict, given, judge, tell
 
 
 def check_lora_count(lora_count: Callable[[int, int, int], int], model: Any) -> Verdict:
@@ -73,8 +73,7 @@ def check_toxic_share(prediction: float, share: float) -> Verdict:
     A `share` of NaN, when there was no such dialogue, leaves nothing to compare a guess with.
     """
     if math.isnan(share):
-        reason = "none of these dialogues has a raised voice. Raise eval_prompts."
-        return said(Verdict("check_toxic_share", False, f"not measured. {reason}"))
+        return tell("check_toxic_share", "none of these dialogues has a raised voice: raise eval_prompts.")
     return judge(
         "check_toxic_share",
         lambda: min(max(round((float(given(prediction)) - share) / 0.1), -1), 1),

@@ -24,10 +24,7 @@ HAND_OVER = "LABHELPERS_HAND_OVER_VERDICTS"
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a check says of an answer: true if the answer is right.
-
-    `message` is `right.`, `not yet. …` or, where there is nothing to compare an answer with, `not measured. …`.
-    """
+    """What a check says of an answer: true if the answer is right. `message` is `right.` or `not yet. …`."""
 
     check: str
     right: bool
@@ -66,18 +63,14 @@ def judge(
     name: str, attempt: Callable[[], Any], expected: Any, mistakes: Mapping[str, Any], otherwise: str = ""
 ) -> Verdict:
     """Runs `attempt`, prints the verdict and returns it. `mistakes`: what to say -> the answer of whoever made it."""
-    mistake = _mistake(attempt, expected, mistakes, otherwise)
-    return said(Verdict(name, mistake is None, "right." if mistake is None else f"not yet. {mistake}"))
+    return tell(name, _mistake(attempt, expected, mistakes, otherwise))
 
 
-def said(verdict: Verdict) -> Verdict:
-    """The verdict, after it was printed, and sent to the run that grades this notebook where one asks for it."""
+def tell(name: str, mistake: str | None) -> Verdict:
+    """Prints the verdict of an answer with this mistake (None: with none) and returns it."""
+    verdict = Verdict(name, mistake is None, "right." if mistake is None else f"not yet. {mistake}")
     print(verdict)
-    if os.environ.get(HAND_OVER) and "IPython" in sys.modules:
-        from IPython import get_ipython
-
-        if shell := get_ipython():
-            shell.display_pub.publish({VERDICT_MIME: dataclasses.asdict(verdict)})
+    _hand_over(verdict)
     return verdict
 
 
@@ -97,6 +90,15 @@ def _mistake(attempt: Callable[[], Any], expected: Any, mistakes: Mapping[str, A
         if same(answer, wrong):
             return message
     return otherwise or f"expected {_short(expected)}, got {_short(answer)}."
+
+
+def _hand_over(verdict: Verdict) -> None:
+    """Sends a verdict to the run that grades this notebook, where one asks for it."""
+    if os.environ.get(HAND_OVER) and "IPython" in sys.modules:
+        from IPython import get_ipython
+
+        if shell := get_ipython():
+            shell.display_pub.publish({VERDICT_MIME: dataclasses.asdict(verdict)})
 
 
 def _short(value: Any) -> str:

@@ -70,10 +70,8 @@ def find_files(location, suffixes=RECORD_SUFFIXES) -> list[str]:
             f"cannot be reached: {type(error).__name__}: {error}. Check the address and the credentials.", file=address
         ) from error
     if not found:
-        raise DataError(
-            f"no such file, and no {' or '.join(suffixes)} file in it. Check the spelling of the location.",
-            file=address,
-        )
+        what = f"no {' or '.join(suffixes)} file there" if fs.exists(path) else "no such file or folder"
+        raise DataError(f"{what}. Check the spelling of the location.", file=address)
     if found == [path]:
         return [address]  # as it was given, so that messages show the same path
     return [fs.unstrip_protocol(p) if is_address(address) else p for p in sorted(found)]

@@ -64,8 +64,8 @@ def test_toxic_share(capsys, guess, words):
     assert words in said(capsys, checks.check_toxic_share, guess, 0.74)
 
 
-def test_a_toxic_share_that_nobody_measured_is_no_mistake(capsys):
-    assert "not measured" in said(capsys, checks.check_toxic_share, float("nan"), float("nan"))
+def test_a_toxic_share_without_such_dialogues_says_what_to_raise(capsys):
+    assert "raise eval_prompts" in said(capsys, checks.check_toxic_share, float("nan"), float("nan"))
 
 
 def rewards_with(mistake):
