@@ -23,6 +23,7 @@ from labhelpers.errors import ArtifactError, DataError, LabError, ProfileError, 
 from labhelpers.files import writable_folder, write_atomically
 from labhelpers.sources.hub import hub_id
 from labhelpers.sources.locations import is_address, model_folder
+from labhelpers.tracking import Tracking, check_tracker
 
 RESULTS = "results.json"
 
@@ -40,12 +41,13 @@ _QUIET = {
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Run:
-    """What a notebook works with: its profile, its seed, and the places for its artifacts and figures."""
+    """What a notebook works with: its profile, its seed, and the places for artifacts, figures and a tracker."""
 
     notebook: str
     profile: Profile
     seed: int
     run_dir: Path
+    tracking: Tracking  # where the trainings report to, if anywhere
 
     @property
     def artifacts(self) -> Artifacts:
@@ -70,15 +72,17 @@ def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Pa
     `run_dir`: None means the environment variable LABHELPERS_RUN_DIR, else `runs/PROFILE` in the repository (or
     in the current folder for an installed package). `overrides` go to `load_profile`.
 
-    Raises ProfileError for an unusable profile, seed or override, `LabError` when the folder cannot
-    be written, `ModelError` when a model named in `overrides` (also as None) cannot be had.
+    Raises ProfileError for an unusable profile, seed or override, UsageError for a tracker that is not installed,
+    LabError when the folder cannot be written, ModelError when a model named in `overrides` (also as None) cannot be
+    had.
     """
     global _current
     settings = load_profile(profile, **overrides)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ProfileError(f"parameter 'seed' must be a whole number from 0 to {2**32 - 1}, not {seed!r}")
+    check_tracker(settings.tracker)
     folder = writable_folder(Path(run_dir or os.environ.get("LABHELPERS_RUN_DIR") or default_run_dir(profile)))
-    run = Run(notebook, settings, seed, folder)
+    run = Run(notebook, settings, seed, folder, Tracking(settings.tracker, folder, notebook))
     _check_needs(run)
     _prepare_environment(run)
     _prepare_libraries(run)
@@ -158,6 +162,7 @@ def _prepare_environment(run: Run) -> None:
     offline: tiny never looks at the network."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    run.tracking.prepare(offline=run.profile.name == "tiny")
     if run.profile.name != "tiny":
         return
     os.environ.update(_OFFLINE)
