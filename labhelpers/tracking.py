@@ -73,9 +73,11 @@ class Tracking:
         tracker = self._new_tracker(training)
         tracker.start()
         try:
-            tracker.store_init_configuration(
-                {name: value for name, value in settings.items() if isinstance(value, (bool, int, float, str))}
-            )
+            kept = {name: value for name, value in settings.items() if isinstance(value, (bool, int, float, str))}
+            if self.tracker == "tensorboard":  # accelerate would list the settings as a second run, without curves
+                tracker.log({"settings": "  \n".join(f"{name}: {value}" for name, value in kept.items())})
+            else:
+                tracker.store_init_configuration(kept)
             yield tracker
         finally:
             tracker.finish()
@@ -107,19 +109,27 @@ class Tracking:
         if offline and self.tracker == "wandb":
             os.environ["WANDB_MODE"] = "offline"
         if offline and self.tracker == "trackio":
-            os.environ.pop("TRACKIO_SPACE_ID", None)
+            for name in ("SPACE_ID", "SERVER_URL", "BUCKET_ID", "WEBHOOK_URL"):
+                os.environ.pop(f"TRACKIO_{name}", None)
 
     def _places(self) -> dict[str, str]:
         """The tracker's own variables: a place below the run's folder, the project, and no reports about its use."""
         folder = self.folder.absolute()
         match self.tracker:
             case "wandb":
-                return {"WANDB_DIR": str(folder), "WANDB_PROJECT": PROJECT, "WANDB_SILENT": "true"}
+                return {
+                    "WANDB_DIR": str(folder),
+                    "WANDB_CACHE_DIR": str(folder / "cache" / "wandb"),
+                    "WANDB_PROJECT": PROJECT,
+                    "WANDB_SILENT": "true",
+                    "WANDB_ERROR_REPORTING": "false",
+                }
             case "mlflow":
                 return {
                     "MLFLOW_TRACKING_URI": f"sqlite:///{(folder / 'mlflow.db').as_posix()}",
                     "MLFLOW_EXPERIMENT_NAME": PROJECT,
                     "MLFLOW_DISABLE_TELEMETRY": "true",
+                    "MLFLOW_LOGGING_LEVEL": "WARNING",
                 }
             case "trackio":
                 return {"TRACKIO_DIR": str(folder / "trackio"), "GRADIO_ANALYTICS_ENABLED": "False"}

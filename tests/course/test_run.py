@@ -1,6 +1,7 @@
 """start and record: the first cell of every notebook, and the numbers it is known by."""
 
 import errno
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import labhelpers
 from labhelpers.course import run as run_module
 from labhelpers.course.run import read_results, record, start
-from labhelpers.errors import DataError, LabError, ProfileError
+from labhelpers.errors import DataError, LabError, ProfileError, UsageError
 from tests.support.paths import ROOT
 
 
@@ -95,6 +96,21 @@ def test_a_mistyped_override_is_refused_before_anything_is_made(folder):
     with pytest.raises(ProfileError, match="did you mean 'ppo_steps'"):
         start("notebook", run_dir=folder, ppo_step=3)
     assert not folder.exists()
+
+
+def test_a_tracker_that_is_not_installed_is_refused_before_anything_is_made(folder, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="package wandb is not installed"):
+        start("notebook", run_dir=folder, tracker="wandb")
+    assert not folder.exists()
+
+
+def test_a_tracker_writes_into_the_runs_folder_and_in_the_tiny_profile_stays_offline(folder, monkeypatch):
+    assert start("notebook", run_dir=folder).tracking.arguments == {"report_to": "none"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: "found")
+    run = start("notebook", run_dir=folder, tracker="wandb")
+    assert (run.tracking.tracker, run.tracking.folder, run.tracking.notebook) == ("wandb", folder, "notebook")
+    assert os.environ["WANDB_MODE"] == "offline"
 
 
 @pytest.mark.parametrize("below", ["file/run", "file"])
