@@ -28,7 +28,10 @@ PROJECT = "rlhf-labs"  # what W&B and Trackio call a project, MLflow an experime
 
 def check_tracker(name: TrackerName) -> None:
     """Raises UsageError for a tracker whose package is not installed."""
-    if name != "none" and importlib.util.find_spec(name) is None:
+    if name == "none":
+        return
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:  # without an origin it is a folder of that name, as our own output has
         raise UsageError(
             f"parameter tracker is {name!r}, but the package {name} is not installed: "
             f"`{sys.executable} -m pip install {name}`, or go without a tracker"

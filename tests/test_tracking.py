@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from importlib.machinery import ModuleSpec
 
 import pytest
 
@@ -62,9 +63,10 @@ def test_every_start_is_a_run_of_its_own(tmp_path):
     assert one.events != two.events and one.arguments["run_name"] != two.arguments["run_name"]
 
 
+@pytest.mark.parametrize("found", [None, ModuleSpec("a folder called like the package", None)])
 @pytest.mark.parametrize("name", ["wandb", "mlflow", "trackio"])
-def test_a_tracker_that_is_not_installed_is_refused_with_the_command_that_installs_it(name, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None)
+def test_a_tracker_that_is_not_installed_is_refused_with_the_command_that_installs_it(name, found, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: found)
     with pytest.raises(UsageError, match=f"'{name}', but the package {name} is not installed: .*pip install {name}"):
         check_tracker(name)
     check_tracker("none")

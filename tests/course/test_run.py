@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from importlib.machinery import ModuleSpec
 
 import numpy
 import pytest
@@ -107,7 +108,7 @@ def test_a_tracker_that_is_not_installed_is_refused_before_anything_is_made(fold
 
 def test_a_tracker_writes_into_the_runs_folder_and_in_the_tiny_profile_stays_offline(folder, monkeypatch):
     assert start("notebook", run_dir=folder).tracking.arguments == {"report_to": "none"}
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: "found")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: ModuleSpec(name, None, origin="installed"))
     run = start("notebook", run_dir=folder, tracker="wandb")
     assert (run.tracking.tracker, run.tracking.folder, run.tracking.notebook) == ("wandb", folder, "notebook")
     assert os.environ["WANDB_MODE"] == "offline"
