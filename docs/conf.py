@@ -11,11 +11,13 @@ from pathlib import Path
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.errors import ConfigError
 from sphinx.util import logging
 from sphinx.util.images import get_image_size
 
 from labhelpers.course.exercises import learner_copy
-from labhelpers.course.published import launch_links
+from labhelpers.course.published import launch_links, site_address
+from labhelpers.errors import UsageError
 from labhelpers.files import write_atomically
 
 project = "RLHF, end to end"
@@ -41,6 +43,15 @@ html_css_files = ["site.css"]
 html_use_index = False
 html_show_sphinx = False
 html_copy_source = False
+
+
+def check_where_published(app, config):
+    """Refuse, before anything is built, environment variables whose links would lead nowhere."""
+    try:
+        site_address()
+        launch_links("any")
+    except UsageError as error:
+        raise ConfigError(str(error)) from None
 
 
 def show_mathml(translator, node):
@@ -102,6 +113,7 @@ def write_learner_copies(app, error):
 
 def setup(app):
     app.add_html_math_renderer("mathml", (show_mathml, None), (show_mathml, None))
+    app.connect("config-inited", check_where_published)
     app.connect("source-read", unlink_folders)
     app.connect("doctree-read", name_figures)
     app.connect("doctree-read", link_figures)

@@ -36,16 +36,23 @@ def test_every_term_has_both_languages_and_an_explanation(row):
     assert meaning.isprintable() and meaning[0].isupper() and meaning[-1] in ".)" and len(meaning) > 30
 
 
-def build(folder, **variables):
-    """The website, built as `make book` builds it, with these environment variables: page -> its parsed HTML."""
+def sphinx(folder, **variables):
+    """Sphinx as `make book` calls it, with these environment variables: what it said on stderr."""
     pytest.importorskip("myst_nb", reason="make book installs what builds it")
-    import bs4
-
     command = re.search(r"\$\(PYTHON\) (-m sphinx .*)", (ROOT / "Makefile").read_text())[1]
     arguments = command.replace("build/book", str(folder)).split()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LABHELPERS_")} | variables
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert bool(done.returncode) == bool(done.stderr)
+    return done.stderr
+
+
+def build(folder, **variables):
+    """The website: page -> its parsed HTML."""
+    said = sphinx(folder, **variables)
+    assert not said, said
+    import bs4
+
     html = folder / "html"
     return {path: bs4.BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in html.rglob("*.html")}
 
@@ -110,6 +117,13 @@ def test_a_published_site_links_to_where_it_is_published(tmp_path):
         ]
     copy = (tmp_path / "html" / "exercises" / "02_human_feedback.ipynb").read_text(encoding="utf-8")
     assert "https://ada.example/rlhf/data/README.html" in copy
+
+
+@pytest.mark.slow
+def test_a_launch_button_that_would_lead_nowhere_is_refused_before_anything_is_built(tmp_path):
+    said = sphinx(tmp_path, LABHELPERS_LAUNCH="binder")
+    assert "Configuration error" in said and "LABHELPERS_REPOSITORY is ''" in said
+    assert not list(tmp_path.rglob("*.html"))
 
 
 @pytest.mark.slow
