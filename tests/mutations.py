@@ -77,6 +77,8 @@ MUTATIONS = [
     Mutation("prompts on both sides of a split", "feedback/rankings.py", "sides[prompt in test]", "sides[index % 5 == 0]", "feedback/test_rankings.py"),
     Mutation("stars read as ranks", "feedback/formats.py", "sorted(set(stars), reverse=True)", "sorted(set(stars))", "feedback/test_rankings.py"),
     Mutation("altered artifacts accepted", "course/artifacts.py", "if _sha256(folder / relative) != expected:", "if False:", "course/test_artifacts.py"),
+    Mutation("a bar left in an executed notebook", "plots/progress.py", "shown.update({}, raw=True)", "pass", "plots/test_progress.py"),
+    Mutation("a learner copy's link out of the clone", "course/exercises.py", "cell.source = carry_links(cell.source, beside, address)", "pass", "course/test_exercises.py"),
 ]  # fmt: skip
 
 
