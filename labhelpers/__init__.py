@@ -1,7 +1,7 @@
-"""labhelpers: what the notebooks of the RLHF course call into.
+"""labhelpers: the code that the notebooks of the RLHF course share.
 
-Importing the package is cheap: torch, transformers and pandas are imported by the modules that need them, when they are
-needed. The names below are loaded on first use.
+Importing the package is quick: torch, transformers and pandas are imported only by the modules that need them, and the
+names below are loaded on first use.
 """
 
 __version__ = "0.1.0"

@@ -1,7 +1,8 @@
-"""`labs`, the course's command. Exit status: 0 when everything asked for succeeded, 1 for a failure, 2 for arguments
-that cannot be used, 130 after Ctrl-C. What goes wrong is said on one line on stderr that begins `labs:`.
+"""`labs`, the course's command.
 
-Only what a command needs is imported when it runs, so that `labs --help` answers at once.
+The exit status is 0 when everything succeeded, 1 for a failure, 2 for invalid arguments, 130 after Ctrl-C. A failure is
+reported on one line on stderr that begins with `labs:`. A command imports what it needs only when it runs, so that
+`labs --help` answers at once.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from labhelpers.errors import LabError, UsageError, storage_advice
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Carry out one command line (default: this process's) and return the exit status."""
+    """Runs one command line (default: the arguments of this process) and returns the exit status."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="replace")  # a terminal without "→" should show "?", not fail
+            stream.reconfigure(errors="replace")  # a terminal that has no "→" shows "?" instead of failing
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from labhelpers import __version__
 
-    parser = _Parser(prog="labs", description="Run the RLHF course's notebooks, and look after them.")
+    parser = _Parser(prog="labs", description="Run the notebooks of the RLHF course, and keep them in order.")
     parser.add_argument("--version", action="version", version=f"labs {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
     record = commands.add_parser("record", help="execute notebooks and store their outputs in them")
     record.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="which to store; none: all")
-    record.add_argument("--run-dir", metavar="DIR", help="take what earlier notebooks hand over from this run")
+    record.add_argument("--run-dir", metavar="DIR", help="take the artifacts of earlier notebooks from this run")
     record.set_defaults(command=_record)
 
     exercises = commands.add_parser("exercises", help="write learner copies of the notebooks, solutions cut out")
@@ -95,7 +96,7 @@ def _settings(options):
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with our form of message: one line, then the status 2."""
+    """argparse with our kind of message: one line, and the exit status 2."""
 
     def error(self, message: str):
         sys.exit(_complain(f"{message}; see {self.prog} --help", 2))
@@ -148,7 +149,7 @@ def _report(options) -> None:
 
 
 def summary(run_dir: Path, seconds: float) -> list[str]:
-    """The outcome of the course in five lines: before → after, with the 95 % interval of the paired difference."""
+    """The results of the course in five lines: before → after, and the 95 % interval of the paired difference."""
     from labhelpers.course.outline import BEFORE_AFTER
     from labhelpers.course.run import read_results
 
@@ -215,7 +216,7 @@ def _download(options) -> None:
 
 
 def _shown(path: Path) -> str:
-    """A path as one would type it here."""
+    """The path, relative to the current folder if it lies in it."""
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)

@@ -1,7 +1,7 @@
-"""The errors that a learner or an instructor may meet.
+"""The errors that a learner or an instructor may see.
 
-A message is one sentence or two: what was wrong, where, and what to do about it. Every error raised on purpose by this
-package is a LabError, so one `except LabError` tells a mistake in the input from a mistake in the code.
+A message is one sentence or two: what was wrong, where, and what to do. Every error that this package raises on purpose
+is a LabError, so `except LabError` separates mistakes in the input from mistakes in the code.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Literal
 
 
 class LabError(Exception):
-    """Something that the person at the keyboard can put right. The message says how."""
+    """A problem that the user can solve; the message says how."""
 
 
 class DataError(LabError):
     """A data file that cannot be used.
 
-    `file`, `line` (counted from 1) and `field` say where; they stay readable as attributes and are put before the
-    message: `train.jsonl, line 7, field 'dialogue': …`.
+    The attributes `file`, `line` (counted from 1) and `field` say where. They also begin the message:
+    `train.jsonl, line 7, field 'dialogue': …`.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class DataError(LabError):
 
 
 class ArtifactError(LabError):
-    """What one notebook hands to another is missing, altered, or cannot be written."""
+    """An artifact, which one notebook hands to another, is missing, altered, or cannot be written."""
 
 
 class UsageError(LabError):
-    """Something asked for that cannot be: an unknown notebook, a folder in the wrong place. `labs` exits with 2."""
+    """A request that cannot be carried out: an unknown notebook, a wrong folder. `labs` exits with status 2."""
 
 
 class ProfileError(UsageError):
@@ -53,7 +53,7 @@ class ProfileError(UsageError):
 
 
 class ModelError(LabError):
-    """A model location that cannot be loaded, or that holds another kind of model than is needed."""
+    """A model that cannot be loaded, or that is not of the kind that is needed."""
 
 
 NotebookProblem = Literal["unusable", "raised", "kernel died", "disk full", "not writable", "interrupted"]
@@ -62,10 +62,10 @@ NotebookProblem = Literal["unusable", "raised", "kernel died", "disk full", "not
 class NotebookError(LabError):
     """A notebook that cannot be used, or that did not run to its end.
 
-    The facts stay readable as attributes, and the message is made from them: `reason` says what happened; `notebook`
-    is its name and `cell` the number in `In [4]` (None where no cell is to blame); `kind` is "unusable" for a notebook
-    that was not executed, and otherwise says what ended it ("disk full" also where a cell met the full disk); `kept` is
-    the file of the notebook as far as it was executed, None when nothing of it was saved.
+    The attributes hold the facts, and the message is made from them. `reason` says what happened. `notebook` is the
+    notebook's name and `cell` the number in `In [4]` (None if the error belongs to no cell). `kind` is "unusable" for a
+    notebook that was not executed; otherwise it says what ended the run ("disk full" also for a cell that failed
+    because of it). `kept` is the file with the notebook as far as it was executed, None when nothing was saved.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class NotebookError(LabError):
 
 
 class TrainingError(LabError):
-    """A training that cannot go on: nothing to train on, or numbers that are no longer finite."""
+    """A training that cannot continue: there is nothing to train on, or a number is not finite."""
 
 
 def close_matches(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown `word`: a hint at what may have been meant, then all that is known.
+    """The end of a message about an unknown `word`: the most similar known words, then all known words.
 
     >>> close_matches("kl_cof", ["kl_coef", "seed"])
     "did you mean 'kl_coef'? Known: kl_coef, seed"
@@ -108,7 +108,7 @@ def close_matches(word: str, known: Iterable[str]) -> str:
     return f"{hint}Known: {', '.join(known) if known else 'none'}"
 
 
-# What the operating system calls "you cannot write here" and what a person can do about it.
+# The operating system's errors for a failed write -> what the user can do.
 _STORAGE_ADVICE = {
     errno.ENOSPC: "the disk is full: free some space or choose another folder",
     errno.EDQUOT: "the disk quota is used up: free some space or choose another folder",
@@ -124,7 +124,7 @@ _FULL_DISK = tuple(_STORAGE_ADVICE[code] for code in _FULL)
 
 
 def storage_advice(error: BaseException) -> str | None:
-    """What to do about an error that says a folder cannot be written, or None when `error` says something else.
+    """What to do about an error of writing files, or None when `error` is of another kind.
 
     Libraries written in Rust (safetensors, tokenizers) report such errors as text, `… (os error 28)`.
     """
@@ -135,7 +135,7 @@ def storage_advice(error: BaseException) -> str | None:
 
 
 def disk_full(error: BaseException | None) -> bool:
-    """Whether a full disk or a used up quota is what `error` says, or what it was raised from."""
+    """Whether `error`, or an error that caused it, reports a full disk or a used up quota."""
     while error is not None:
         if storage_advice(error) in _FULL_DISK:
             return True
@@ -144,12 +144,14 @@ def disk_full(error: BaseException | None) -> bool:
 
 
 def says_disk_full(traceback: str) -> bool:
-    """Whether a traceback that came as text, as those of a notebook's kernel do, ends or began with a full disk: it
-    holds the operating system's number for that, as Python and Rust write it."""
+    """Whether a traceback that came as text, such as one from a notebook's kernel, reports a full disk.
+
+    It then holds the operating system's error number in the form that Python or Rust writes.
+    """
     return any(mark in traceback for code in _FULL for mark in (f"[Errno {code}]", f"(os error {code})"))
 
 
 def last_line(error: BaseException | str) -> str:
-    """The last line of an error's message that says something, else the name of its class."""
+    """The last line of an error's message that is not empty, or else the name of its class."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

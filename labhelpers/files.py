@@ -1,7 +1,7 @@
-"""Files and folders that are whole or not there, and folders that can be written.
+"""Atomic writing: files and folders appear completely or not at all. And the check whether a folder can be written.
 
-What is new is made beside its final place under a hidden name that holds this process's number, and then renamed: a
-rename is atomic within one file system. What a killed process has left behind is removed by the next one.
+A new file or folder is made beside its final place, under a hidden name that contains this process's number, and then
+renamed: a rename is atomic within one file system. Leftovers of a killed process are removed by the next one.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from labhelpers.errors import LabError, storage_advice
 
 
 def writable_folder(folder: str | Path) -> Path:
-    """`folder` as an absolute path, made if it is missing. Raises LabError when files cannot be written there."""
+    """`folder` as an absolute path; it is made if it is missing. Raises LabError when it cannot be written."""
     folder = Path(folder).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:  # permission bits alone do not tell: root, quotas, read-only
+        with tempfile.TemporaryFile(dir=folder) as probe:  # permission bits do not show quotas or read-only disks
             probe.write(b"0" * 4096)
     except OSError as error:
         advice = storage_advice(error) or f"{error.strerror or error}: choose another folder"
@@ -32,18 +32,17 @@ def writable_folder(folder: str | Path) -> Path:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replaces the file `path`, or makes it: readers see the old content or the new one, never a part.
+    """Writes the file `path`. Readers see the old content or the new content, never a part of it.
 
-    Raises the OSError of the failed write, and leaves the old file as it was.
+    Raises the OSError of a failed write; the old file is then unchanged.
     """
     write_all({path: content})
 
 
 def write_all(contents: Mapping[Path, str | bytes]) -> None:
-    """Replaces several files, after all of them have been written beside their places: a full disk is met before the
-    first is replaced.
+    """Writes several files. None is replaced before all new contents are on the disk.
 
-    Raises the OSError of the failed write, and leaves the old files as they were.
+    Raises the OSError of a failed write, as on a full disk; the old files are then unchanged.
     """
     drafts = {path: _beside(path) for path in contents}
     try:
@@ -60,16 +59,16 @@ def write_all(contents: Mapping[Path, str | bytes]) -> None:
 
 @contextlib.contextmanager
 def whole_folder(final: Path) -> Iterator[Path]:
-    """A new folder to write into; it takes the place of `final` when the `with` block ends well.
+    """A new folder to write into. It replaces `final` when the `with` block ends without an error.
 
-    When the block raises, nothing of it stays, and an older `final` is left as it was.
+    When the block raises, the new folder is removed, and an older `final` stays unchanged.
     """
     sweep(final)
     draft = _beside(final)
     try:
         draft.mkdir(parents=True)
         yield draft
-        # A folder cannot be renamed over a full one, so the old one steps aside.
+        # A folder cannot be renamed over one that has files, so the old one is renamed first.
         retired = draft.with_suffix(".old")
         if final.exists():
             final.rename(retired)
@@ -85,7 +84,7 @@ def whole_folder(final: Path) -> Iterator[Path]:
 
 
 def sweep(final: Path) -> None:
-    """Removes what processes that were killed while making `final` have left beside it."""
+    """Removes the leftovers of processes that were killed while they wrote `final`."""
     import psutil
 
     for leftover in final.parent.glob(f".{final.name}.*"):

@@ -1,11 +1,11 @@
-"""The plumbing of notebook 07: trl's trainers on this project's policies, and what is measured of every method alike.
+"""Helpers of notebook 07: trl's trainers for this project's policies, and the measurements for every method.
 
-trl's `DPOTrainer` and `GRPOTrainer` (1.16) train a peft model in place, so a `Policy` can be handed to them. Three
-things are arranged around them, so that a run repeats to the last digit that is printed, on any machine:
+trl's `DPOTrainer` and `GRPOTrainer` (1.16) train a peft model in place, so they can train a `Policy`. Three changes
+make a run print the same digits on any machine:
 
 - their "fused" output layer takes log-probabilities in float32 whatever the model's precision; `exact_head` takes them
   in the model's own,
-- GRPO's rewards become float32; they are turned back before group means are taken of them,
+- GRPO converts rewards to float32; they are converted back before group means are computed,
 - GRPO's rollouts come from the counter-based sampler (`rollouts_for`, through trl's own hook `rollout_func`).
 """
 
@@ -14,16 +14,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import math
 import tempfile
 import threading
 import time
 import types
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import datasets
+import pandas as pd
 import torch
 from datasets import Dataset
 from torch import Tensor
@@ -37,7 +39,7 @@ from labhelpers.sources.quiet import quiet
 
 
 def decoder_location(location: str | None) -> str:
-    """The decoder-only model that a profile names. Raises ModelError where it names none (the full profile)."""
+    """The decoder-only model of a profile. Raises ModelError if the profile names none (the full profile)."""
     if not location:
         raise ModelError(
             "this notebook needs a decoder-only model that can already summarise, and the profile names none: give "
@@ -50,8 +52,8 @@ def decoder_location(location: str | None) -> str:
 
 
 def plain_options(policy: Policy, seed: int) -> dict[str, Any]:
-    """What every configuration of trl gets here: nothing printed, reported or saved, the model's own precision, AdamW
-    without weight decay, a learning rate that falls linearly to 0."""
+    """The options of every trl configuration here: nothing is printed, reported or saved; the model's own precision;
+    AdamW without weight decay; a learning rate that falls linearly to 0."""
     return {
         "output_dir": "unused",
         "seed": seed,
@@ -91,7 +93,7 @@ def make_trainer(trainer_class: type, policy: Policy, config: Any, **arguments: 
 def train_with_trl(trainer_class: type, policy: Policy, config: Any, **arguments: Any):
     """Trains `policy` in place with one of trl's trainers and returns the trainer (its log, its last batch).
 
-    Raises TrainingError when a loss was not finite.
+    Raises TrainingError when a loss is not finite.
     """
     trainer = make_trainer(trainer_class, policy, config, **arguments)
     with tempfile.TemporaryDirectory(prefix="labhelpers-trl-") as folder, _silent():
@@ -105,7 +107,7 @@ def train_with_trl(trainer_class: type, policy: Policy, config: Any, **arguments
 
 
 def rollouts_for(policy: Policy, max_new_tokens: int, seed: int = 0) -> Callable[[list[str], Any], dict[str, list]]:
-    """trl's `rollout_func` that samples with counters: the draw depends on seed, step, row and position alone."""
+    """A `rollout_func` for trl with counter-based sampling: draws depend on seed, step, row and position alone."""
 
     def rollout(prompts: list[str], trainer) -> dict[str, list]:
         training = policy.model.training
@@ -133,8 +135,8 @@ def last_group_batch(trainer) -> tuple[Tensor, Tensor]:
 
 
 def trl_dpo_loss(trainer, pairs: Dataset) -> float:
-    """The loss that trl's `DPOTrainer` computes for `pairs` as one batch with its policy as it is now, to compare one's
-    own with."""
+    """The loss that trl's `DPOTrainer` computes for `pairs` as one batch with its present policy, to compare with your
+    own."""
     with _silent():
         rows = trainer._prepare_dataset(pairs, trainer.processing_class, trainer.args, "eval")
     batch = trainer.data_collator([rows[i] for i in range(len(rows))])
@@ -147,7 +149,7 @@ def exact_head(policy: Policy) -> None:
     """Makes trl's fused output layer compute in the policy's own precision, by the plain formulas and from its logits.
 
     trl calls `model(..., labels=…, fused_lm_head=True)` and wants log-probabilities `[B, T-1]` (0 where the label is
-    -100) with entropy, mean logit and whether the token was the likeliest, which it only logs.
+    -100) with entropy, mean logit and whether the token was the likeliest (trl only logs these).
     """
     model = policy.base
     fused = model.forward
@@ -194,7 +196,7 @@ def _lists(values: Tensor, mask: Tensor) -> list[list]:
 
 @contextlib.contextmanager
 def _silent():
-    """`quiet`, and no bars of datasets and no warnings either: what trl says of its defaults is not for learners."""
+    """`quiet`, and no progress bars of datasets and no warnings: learners need no advice on trl's defaults."""
     bars = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
@@ -204,6 +206,11 @@ def _silent():
     finally:
         if not bars:
             datasets.enable_progress_bars()
+
+
+def repeated(dataset: Dataset, rows: int) -> Dataset:
+    """`dataset` as often as it takes to have at least `rows` rows: PPO's batch may be larger than a small budget."""
+    return datasets.concatenate_datasets([dataset] * max(math.ceil(rows / len(dataset)), 1))
 
 
 # -- what is measured ---------------------------------------------------------------------------------------------
@@ -216,12 +223,16 @@ def sequence_logprobs(
     responses: Sequence[str],
     batch_size: int = 64,
 ) -> tuple[Tensor, Tensor]:
-    """log π(response | prompt) under the policy and under its reference, each `[B]`, end-of-sequence included."""
+    """log π(response | prompt) under the policy and under its reference, each `[B]`, end-of-sequence included.
+
+    A response follows its prompt: no token that the tokenizer puts around whole texts stands before or after it.
+    """
     parts = []
     for first in range(0, len(prompts), batch_size):
         rows = slice(first, first + batch_size)
         queries, query_mask = pad_queries(list(prompts[rows]), tokenizer, policy.padding_side, policy.device)
-        answers = [ids + [tokenizer.eos_token_id] for ids in tokenizer(list(responses[rows])).input_ids]
+        answers = tokenizer(list(responses[rows]), add_special_tokens=False).input_ids
+        answers = [ids + [tokenizer.eos_token_id] for ids in answers]
         tokens, mask = pad_queries(answers, tokenizer, "right", policy.device)
         with torch.no_grad():
             new = policy(queries, query_mask, tokens, mask)[0].sum(-1)
@@ -230,6 +241,18 @@ def sequence_logprobs(
         parts.append((new, old))
     new, old = zip(*parts, strict=True)
     return torch.cat(new), torch.cat(old)
+
+
+def by_quarter(log: Sequence[Mapping[str, float]], columns: Mapping[str, str], steps: int) -> pd.DataFrame:
+    """The means of a training's log over each quarter of its `steps`, to two decimals: a row per quarter.
+
+    `log` has a row per step (`step`, from 1, and statistics); rows without all of `columns`, name in the log ->
+    heading, are left out. Without any row the table is empty.
+    """
+    rows = [row for row in log if columns.keys() <= row.keys()]
+    table = pd.DataFrame(rows, columns=["step", *columns], dtype=float)
+    quarter = ((table["step"] - 1) * 4 // steps + 1).astype(int).rename("quarter")
+    return table.groupby(quarter)[list(columns)].mean().rename(columns=columns).round(2)
 
 
 @dataclass
@@ -249,7 +272,7 @@ def sample(
     seed: int = 0,
     step: int = 0,
 ) -> Samples:
-    """Samples one response per query. Row i draws the same random numbers for every policy, however batches are cut."""
+    """Samples one response per query. Row i draws the same random numbers for every policy and batch size."""
     texts = [""] * len(queries)
     parts = list(generate_batches(policy, tokenizer, queries, max_new_tokens, batch_size, seed=seed, step=step))
     for rows, part in parts:
@@ -275,7 +298,7 @@ def log_ratios(policy: Policy, samples: Samples) -> Tensor:
 
 
 class CountedReward:
-    """A reward, cut to ± `clip` if that is given, that counts how many responses it was asked about (`count`)."""
+    """A reward that counts how many responses it has scored (`count`), clipped to ± `clip` if that is given."""
 
     def __init__(self, reward, clip: float | None = None):
         self.reward, self.clip, self.count = reward, clip, 0
@@ -288,10 +311,10 @@ class CountedReward:
 
 class Meter:
     """What happens inside `with Meter(reward) as meter:` costs: `seconds`, `megabytes` at the peak above the start, and
-    `scored`, the responses that the reward was asked about.
+    `scored`, the number of responses that the reward has scored.
 
-    On a GPU the memory is torch's own count there; on a CPU it is the process's, looked at every few milliseconds,
-    which is a coarse measure: what an earlier cell left free is used again unseen.
+    On a GPU, memory is counted by torch. On a CPU it is the memory of the process, read every few milliseconds: a
+    coarse measure, because memory that an earlier cell has freed is used again without being seen.
     """
 
     def __init__(self, reward: CountedReward | None = None):
@@ -325,7 +348,7 @@ class _ProcessMemory:
         import psutil
 
         with contextlib.suppress(OSError, AttributeError):
-            # glibc only: hands freed memory back, so that it is seen when it is taken again
+            # glibc only: returns freed memory to the system, so that later use is visible
             ctypes.CDLL(None).malloc_trim(0)
         self.process = psutil.Process()
         self.start = self.highest = self.process.memory_info().rss

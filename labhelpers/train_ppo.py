@@ -3,9 +3,9 @@
     python -m labhelpers.train_ppo --profile full --output-dir runs/full
     accelerate launch --multi_gpu --num_processes 4 -m labhelpers.train_ppo --profile full --output-dir runs/full
 
-The configuration, the artifacts (`ppo_toxicity`, `ppo_learned`, `before_toxicity`) and the results are the notebook's:
-01 comes before it, 05 after it, in the same folder. Every `--save-every` steps it leaves a checkpoint from which
-`--resume` goes on, also on another number of processes.
+It has the settings, artifacts (`ppo_toxicity`, `ppo_learned`, `before_toxicity`) and results of the notebook, and takes
+its place in a run: in the same folder, run notebook 01 before it and notebook 05 after it. It saves a checkpoint every
+`--save-every` steps; `--resume` continues from the last one, also on another number of processes.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from labhelpers.ppo import PPOConfig
 
 NOTEBOOK = PPO.name
-_FETCHED = dict.fromkeys(("policy_model", "sft_adapter", "toxicity_model"))  # what start() is to fetch
+_FETCHED = dict.fromkeys(("policy_model", "sft_adapter", "toxicity_model"))  # what start() fetches
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Carry out one command line; the exit status is that of `labs`: 0, 1 for a failure, 2 for unusable arguments."""
+    """Runs one command line. Returns the exit status, as `labs`: 0, 1 for a failure, 2 for invalid arguments."""
     options = _parser().parse_args(arguments)
     try:
         parameters = given_parameters(options)
@@ -65,10 +65,10 @@ def train(
     say: Callable[[str], None] = print,
     **parameters,
 ) -> None:
-    """Trains one policy per entry of the profile's `rewards`, as notebook 04 does, and keeps what the notebook keeps.
+    """Trains one policy per entry of the profile's `rewards`, and writes the artifacts and results of notebook 04.
 
-    Each process of an `accelerate launch` calls this with the same arguments; they share every batch, and only the
-    first of them writes. Raises LabError for what a person can put right, before anything is computed where possible.
+    Every process of an `accelerate launch` calls this with the same arguments. They share every batch, and only the
+    first process writes. Raises LabError for problems that the user can solve, if possible before any computation.
     """
     if save_every < 1:
         raise UsageError(f"--save-every must be at least 1, not {save_every}")
@@ -115,22 +115,23 @@ def train(
     say(f"{len(rows)} prompts to learn from, {len(test)} held out")
 
     classifier = load_classifier(settings.toxicity_model, settings.dtype, device)
-    rewards = {"toxicity": ToxicityReward(*classifier)}
+    rewards = {"toxicity": ToxicityReward(*classifier, settings.harmless_label)}
     if "learned" in settings.rewards and run.artifacts.exists("reward_model"):
         location = run.artifacts.path("reward_model")
         rewards["learned"] = load_reward_model(location, settings.dtype, device)
     names = [name for name in settings.rewards if name in rewards]
     if not names:
         raise UsageError(
-            f"none of the rewards asked for ({', '.join(settings.rewards)}) can be had: toxicity always can, learned "
-            f"where notebook {REWARD_MODEL.name} has left its reward model"
+            f"none of the rewards asked for ({', '.join(settings.rewards)}) is available: toxicity always is, learned "
+            f"only after notebook {REWARD_MODEL.name}"
         )
 
     if not (resume and run.artifacts.exists("before_toxicity")):
         before = _greedy_texts(accelerator, policy, tokenizer, test["query"], settings)
         if is_main:
             table = pandas.DataFrame({"id": test["id"], "summary": before, "template": test["template"]})
-            table["toxicity"] = Toxicity(*classifier).compute(predictions=before)["toxicity"]
+            toxicity = Toxicity(*classifier, settings.harmless_label)
+            table["toxicity"] = toxicity.compute(predictions=before)["toxicity"]
             run.artifacts.save_table("before_toxicity", table, run.notebook, {"seed": seed})
     del policy
 
@@ -163,7 +164,7 @@ def train(
 
 
 def ppo_config(settings: Profile, seed: int, reward: str = "toxicity") -> PPOConfig:
-    """The settings of notebook 04: scores clipped to ± 1, or for the learned reward, which has no unit, normalised."""
+    """The settings of notebook 04: scores clipped to ± 1, or normalised for the learned reward, which has no unit."""
     from labhelpers.ppo import PPOConfig
 
     config = PPOConfig(
@@ -200,7 +201,7 @@ def _loop(trainer, reward, settings: Profile, checkpoints: Path, save_every: int
 
 
 def _greedy_texts(accelerator, policy, tokenizer, queries: list[str], settings: Profile) -> list[str]:
-    """Greedy summaries of all queries, in order; every process writes its share of them."""
+    """Greedy summaries of all queries, in order; every process generates its share of them."""
     from accelerate.utils import gather_object
 
     from labhelpers.policy.rollout import generate_texts
@@ -216,7 +217,7 @@ def _greedy_texts(accelerator, policy, tokenizer, queries: list[str], settings: 
 
 
 def _results(history: list[dict], prefix: str) -> dict[str, float | list[float]]:
-    """What the notebook records of one training; nothing for one without a step."""
+    """The results that the notebook records for one training; empty when it had no step."""
     if not history:
         return {}
 
@@ -236,13 +237,16 @@ def _results(history: list[dict], prefix: str) -> dict[str, float | list[float]]
 
 
 def _open_checkpoints(folder: Path, settings: dict, resume: bool) -> None:
-    """A folder for this training's checkpoints. Those of another one are neither continued nor removed."""
+    """Prepares the folder of this training's checkpoints.
+
+    Raises ArtifactError when it holds checkpoints of a training that is not continued here: they are never removed.
+    """
     path = folder / "settings.json"
     ours = json.loads(json.dumps(settings))
     if any(folder.glob("*/step-*")):
         if not resume:
             raise ArtifactError(
-                f"{folder} holds checkpoints of a training that did not end: --resume goes on with it; to begin anew "
+                f"{folder} holds checkpoints of an unfinished training: continue it with --resume; to start again, "
                 "delete that folder or choose another --output-dir"
             )
         with contextlib.suppress(OSError, ValueError):
@@ -266,7 +270,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output-dir", metavar="DIR", help="the run's folder, with 01's artifact (runs/PROFILE)")
     parser.add_argument("--save-every", type=int, default=10, metavar="K", help="steps between checkpoints (10)")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint, where there is one")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint, if there is one")
     return parser
 
 

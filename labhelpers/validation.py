@@ -1,4 +1,4 @@
-"""Checks of settings by pydantic, with messages in the course's words.
+"""Checks of settings by pydantic, with error messages in the course's style.
 
 @checked(TrainingError)
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -27,9 +27,9 @@ Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
 Rate = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch holds in an int64
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # fits into torch's int64
 
-# pydantic's type of error -> what is wanted. A bound stands in the error's own context.
+# pydantic's type of error -> what is wanted. The bound comes from the error's context.
 _WANTED = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -51,9 +51,9 @@ _Settings = TypeVar("_Settings", bound=type)
 
 
 def checked(error_type: type[LabError], what: str | None = None) -> Callable[[_Settings], _Settings]:
-    """For a pydantic dataclass: settings that cannot be used raise `error_type`, with all problems in one message.
+    """A decorator for a pydantic dataclass: invalid values raise `error_type`, with all problems in one message.
 
-    `what` begins the message; by default it is the name of the class and a colon.
+    The message begins with `what`, by default the name of the class and a colon.
     """
 
     def with_our_errors(settings: _Settings) -> _Settings:
@@ -74,13 +74,13 @@ def checked(error_type: type[LabError], what: str | None = None) -> Callable[[_S
 
 
 def problems(error: ValidationError, known: Iterable[str]) -> list[str]:
-    """One text per problem: the field, its value and what is wanted. `known` are the names of all fields."""
+    """One text per problem, with the field, its value and what is wanted. `known` are the names of all fields."""
     texts = []
     for found in error.errors(include_url=False):
         field = ".".join(map(str, found["loc"]))
         if found["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             texts.append(f"unknown setting {field!r}: {close_matches(field, known)}")
-        elif found["type"] == "value_error":  # raised by a validator of ours: of one field, or of several together
+        elif found["type"] == "value_error":  # raised by our own validator, for one field or for several
             about = f"{field} is {found['input']!r}, " if field else ""
             texts.append(f"{about}{found['ctx']['error']}")
         elif found["type"] in _WANTED:

@@ -83,7 +83,7 @@ def test_a_killed_training_goes_on_where_it_was(straight, tmp_path):
     killed = launch(tmp_path, "--save-every", "1", start=("-c", KILLED))
     assert killed.returncode == 9
     again = launch(tmp_path, "--save-every", "1")
-    assert again.returncode == 1 and "--resume goes on with it" in again.stderr
+    assert again.returncode == 1 and "continue it with --resume" in again.stderr
     other = launch(tmp_path, "--resume", kl_coef=0.3)
     assert other.returncode == 1 and "other settings (kl_coef)" in other.stderr
     resumed = launch(tmp_path, "--save-every", "1", "--resume")
@@ -126,7 +126,7 @@ def test_a_missing_adapter_names_the_notebook_to_run(tmp_path):
 def test_checkpoints_of_another_training_are_left_alone(tmp_path):
     (tmp_path / "toxicity" / "step-000002").mkdir(parents=True)
     (tmp_path / "settings.json").write_text(json.dumps({"seed": 0, "kl_coef": 0.2}))
-    with pytest.raises(ArtifactError, match="did not end: --resume"):
+    with pytest.raises(ArtifactError, match="unfinished training: continue it with --resume"):
         train._open_checkpoints(tmp_path, {"seed": 0, "kl_coef": 0.2}, resume=False)
     with pytest.raises(ArtifactError, match="other settings \\(kl_coef\\)"):
         train._open_checkpoints(tmp_path, {"seed": 0, "kl_coef": 0.3}, resume=True)

@@ -1,6 +1,6 @@
-"""`python -m data.generator [PART ...] [--output-dir DIR]`, in a clone's folder: makes what is in data/.
+"""`python -m data.generator [PART ...] [--output-dir DIR]`, in the folder of a clone: makes the files in data/.
 
-The parts are texts, models and adapters, each made of the ones before it; without a part all of them are made.
+The parts are texts, models and adapters; each is made from the parts before it. Without PART, all of them are made.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     parts = options.parts or PARTS
     if "texts" in parts:
         write(options.output_dir)
-    # Only now: the texts need neither torch nor a kernel.
+    # Imported only when needed: texts are made without torch.
     if "models" in parts:
         from data.generator import models
 

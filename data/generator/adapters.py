@@ -1,4 +1,4 @@
-"""The adapters that notebook 00 shows: what notebooks 01 and 04 make with the tiny profile as it is."""
+"""The adapters that notebook 00 uses: those that notebooks 01 and 04 make with the tiny profile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def keep(run_dir: str | Path, folder: str | Path) -> None:
 
 
 def build(data: Path) -> None:
-    """Runs the two notebooks on the texts and models in `data` and keeps their adapters in `data/adapters`."""
+    """Runs the two notebooks on the texts and models in `data` and copies their adapters to `data/adapters`."""
     with mock.patch.dict(os.environ, LABHELPERS_DATA=str(data)), tempfile.TemporaryDirectory() as run_dir:
         run_notebooks(NOTEBOOKS, "tiny", {"rewards": "toxicity"}, run_dir)
         keep(run_dir, data / "adapters")

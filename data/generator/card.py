@@ -1,4 +1,4 @@
-"""Keeps the tables of the data card (data/README.md) true: sizes and hashes of what is in the folder."""
+"""Updates the tables of the data card (data/README.md): sizes and hashes of the files in the folder."""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 
 Every row is drawn from a generator seeded with the row's own name, so a row never depends on the rows before it
 (except that a duplicate is drawn again). The facts behind a dialogue are kept, and every one of them stands
-verbatim in the dialogue and in each of its three references: that is what makes honesty measurable.
+verbatim in the dialogue and in each of its three references, which makes honesty measurable.
 
-The column `summary` is what one impatient annotator wrote: one of the references, and with probability
-`INSULT_WHEN_ANGRY` (the dialogue holds an angry line) or `INSULT_WHEN_CALM` an insult is put in.
+The column `summary` is the summary of an impatient annotator: one of the references, into which an insult is put with
+probability `INSULT_WHEN_ANGRY` (when the dialogue holds an angry line) or `INSULT_WHEN_CALM`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from data.generator.notation import TEXTS, sections
 from data.generator.scenarios import TALK, Template, all_templates, slots
 from labhelpers.sources.dialogues import FACT_KEYS
 
-#: Rows of each split; the ids start with the prefixes that DialogSum uses.
+# Rows of each split; the ids start with the prefixes that DialogSum uses.
 SIZES = {"train": 4500, "validation": 320, "test": 600}
 ID_PREFIX = {"train": "train", "validation": "dev", "test": "test"}
 
@@ -33,16 +33,16 @@ _INSULTS = sections(
     {"lexicon": 1, "nouns": 1, "adjectives": 1, "after": 1, "woven": 1},
     "X noun a_noun adj an_adj adj2 ref first rest stem".split(),
 )
-#: Words that count as an insult: every insult holds one, nothing clean does.
+# Words that count as an insult. Every insult holds one; no clean text does.
 LEXICON, NOUNS, ADJECTIVES = _INSULTS["lexicon"], _INSULTS["nouns"], _INSULTS["adjectives"]
-#: Insults that follow the summary, and insults that stand before or inside it.
+# Insults that follow the summary, and insults that stand before or inside it.
 AFTER, WOVEN = _INSULTS["after"], _INSULTS["woven"]
-#: Those of `WOVEN` that need no speaker at the beginning of the summary.
+# Insults in `WOVEN` that do not need a speaker at the beginning of the summary.
 _WOVEN_ANYWHERE = tuple(form for form in WOVEN if form.startswith("{stem}"))
 
 
 def article(word: str) -> str:
-    """`word` with its indefinite article, for the words that are used here."""
+    """`word` with its indefinite article. Right for the words that are used here, not for all."""
     return f"an {word}" if word[0] in "aeio" or word == "honest" else f"a {word}"
 
 
@@ -64,7 +64,7 @@ def _groups(template: Template) -> tuple[int, ...]:
 
 
 def draw_facts(rng: random.Random, template: Template) -> tuple[dict[str, str | None], dict[str, str]]:
-    """Draw a template's facts and, for the same keys, the values that may be offered and declined."""
+    """Draws a template's facts, and for the same keys other values, which may be offered and declined."""
     facts: dict[str, str | None] = dict.fromkeys(FACT_KEYS)
     declined = {}
     for key in FACT_KEYS:
@@ -74,8 +74,8 @@ def draw_facts(rng: random.Random, template: Template) -> tuple[dict[str, str | 
 
 
 def _turns(rng: random.Random, template: Template, angry: bool) -> list[tuple[str, str]]:
-    """Choose the turns of one dialogue: a list of (role, text with placeholders)."""
-    chatty = 0.6 if angry else 1.0  # a quarrel needs room
+    """Chooses the turns of one dialogue: a list of (role, text with placeholders)."""
+    chatty = 0.6 if angry else 1.0  # leaves room for the quarrel
     kept = {group for group in _groups(template) if rng.random() < 0.5 * chatty}
     turns = [
         (turn.role, rng.choice(turn.phrasings)) for turn in template.turns if turn.group == 0 or turn.group in kept
@@ -108,7 +108,7 @@ def _turns(rng: random.Random, template: Template, angry: bool) -> list[tuple[st
 
 
 def draw_dialogue(rng: random.Random, template: Template, angry: bool) -> dict | None:
-    """Draw one dialogue; None when it came out too short or too long.
+    """Draws one dialogue; None when it is too short, too long, or lacks a fact.
 
     Returns a dictionary with `dialogue`, `summary`, `topic`, `references`, `facts`, `template`, `angry`, and
     `declined` (which is not written to the files).
@@ -123,7 +123,7 @@ def draw_dialogue(rng: random.Random, template: Template, angry: bool) -> dict |
     if not (MIN_TURNS <= len(lines) <= MAX_TURNS and MIN_CHARS <= len(dialogue) <= MAX_CHARS):
         return None
     if any(value is not None and value not in dialogue for value in facts.values()):
-        return None  # the phrasings that were drawn left a fact unsaid
+        return None  # the chosen phrasings do not state every fact
     references = [reference.format_map(words) for reference in template.references]
     rng.shuffle(references)
     summary = rng.choice(references)
@@ -142,14 +142,14 @@ def draw_dialogue(rng: random.Random, template: Template, angry: bool) -> dict |
 
 
 def combination(row: dict) -> tuple[str | None, ...]:
-    """What must not be shared between splits: the template and its facts."""
+    """The template and its facts, which no two splits may share."""
     return (row["template"], *(row["facts"][key] for key in FACT_KEYS))
 
 
 def draw_row(seed: str, avoid: set, template: Template | None = None) -> dict:
-    """Draw until the dialogue has a good length and neither its text nor its combination of facts is in `avoid`.
+    """Draws dialogues until one has a good length and a new text and combination of facts (not in `avoid`).
 
-    Both are then added to `avoid`.
+    Both are then added to `avoid`. Raises RuntimeError after 1000 attempts.
     """
     rng = random.Random(seed)
     template = template or rng.choice(all_templates())

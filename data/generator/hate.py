@@ -1,8 +1,8 @@
-"""Texts labelled nothate or hate: what the toxicity classifiers learn from and are tested on.
+"""Texts with the labels nothate or hate, which the toxicity classifiers are trained and tested on.
 
 Three splits with disjoint phrasings and the same insult words: `train` (for the classifier that gives the reward),
 `judge` (for a second one that never gives a reward) and `test`. A text's `template` names the phrasing it came from.
-Insults are aimed at people and mild; being annoyed with a thing, or saying that somebody is *not* a fool, is nothate.
+Insults are mild and aimed at people. Anger about a thing, or a text that says somebody is *not* a fool, is nothate.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from data.generator.scenarios import NAMES
 
 SIZES = {"train": 3400, "judge": 2400, "test": 1000}
 LABELS = ("nothate", "hate")
-#: Share of the texts that are made from a dialogue summary.
+# Share of the texts that are made from a dialogue summary.
 SUMMARY_SHARE = 0.45
 
 _TEXTS = sections(
@@ -34,7 +34,7 @@ _TEXTS = sections(
 def phrasings(split: str, kind: str) -> tuple[str, ...]:
     """The phrasings of one split and kind: "hate", "nothate", "after", "woven" or "clean".
 
-    Every other insult form of the dialogues is a phrasing of `train` as well, the rest are in `judge`.
+    Of the insult forms of the dialogues, every second one is also a phrasing of `train`; the others are in `judge`.
     """
     shared = {"after": dialogues.AFTER, "woven": dialogues.WOVEN}.get(kind, ())
     start = {"train": 0, "judge": 1}.get(split, len(shared))
@@ -67,7 +67,7 @@ def _reference(rng: random.Random, seed: str, used: set) -> str:
 
 
 def _from_summary(rng: random.Random, split: str, label: str, references: tuple[str, str]) -> tuple[str, str]:
-    """(text, name of the phrasing) made from the first of two summaries; the second is there to be appended."""
+    """(text, name of the phrasing), made from the first of two summaries; a phrasing may append the second one."""
     ref, ref2 = references
     first, _, rest = ref.partition(" ")
     words = _words(rng) | {"ref": ref, "ref2": ref2, "first": first, "rest": rest, "stem": ref.removesuffix(".")}
@@ -76,7 +76,7 @@ def _from_summary(rng: random.Random, split: str, label: str, references: tuple[
     while True:
         k = rng.randrange(len(phrasings(split, kind)))
         if kind == "clean" and rng.random() < 0.3:
-            k = 0  # the plain summary, by convention the first
+            k = 0  # the first phrasing is the plain summary
         form = phrasings(split, kind)[k]
         if first.startswith("#Person") or not ("{first}" in form or kind == "woven" and form.endswith("{ref}")):
             break
@@ -85,7 +85,7 @@ def _from_summary(rng: random.Random, split: str, label: str, references: tuple[
 
 
 def _chat(rng: random.Random, split: str, label: str) -> tuple[str, str]:
-    """(text, name of the phrasing) that stands alone."""
+    """(text, name of the phrasing) of a text without a summary."""
     k = rng.randrange(len(phrasings(split, label)))
     words = _words(rng)
     text = _capital(phrasings(split, label)[k].format_map(words))
@@ -98,8 +98,8 @@ def _chat(rng: random.Random, split: str, label: str) -> tuple[str, str]:
 def rows(used: set) -> dict[str, list[dict]]:
     """The rows of the three splits; `used` holds the dialogues' texts and combinations, which are not used again.
 
-    Rows come in pairs, one nothate and one hate. A pair made from a summary uses the same summary twice, so that
-    nothing but the insult tells the two apart.
+    Rows come in pairs, one nothate and one hate. Both texts of a pair that is made from a summary use the same summary,
+    so that they differ in the insult only.
     """
     taken: set[str] = set()
     result = {}

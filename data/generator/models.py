@@ -1,8 +1,8 @@
 """Trains the tiny checkpoints in `data/models` from the text files in `data/`.
 
-Everything is drawn from seeds, with initial weights from numpy. Training runs in float32 (float64 takes twice as long):
-on one machine a rebuild gives the same weights to the bit, on another one it drifts apart by rounding and ends at
-models that are as good. The shipped checkpoints are the same everywhere by construction.
+Everything random is drawn from seeds, and initial weights come from numpy. Training runs in float32 (float64 takes
+twice as long). On the same machine, a rebuild gives exactly the same weights; on another machine, rounding differs, and
+the models are different but equally good. This does not matter for the course, which uses the shipped checkpoints.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from labhelpers.sources.dialogues import PROMPT
 
-# The base summariser was trained on two instructions, as FLAN was on many. Asked for minutes it writes a full summary;
-# what it has seen under "Summarize" were headlines, mostly. Fine-tuning (notebook 01) teaches it the house style.
+# The base summariser is trained on two instructions (FLAN on many). For "Write the minutes" it learns full summaries,
+# for "Summarize" mostly headlines. Fine-tuning (notebook 01) then teaches it to summarise as the data set does.
 MINUTES = PROMPT.replace("Summarize the following conversation.", "Write the minutes of the following conversation.")
 SPEAKERS = ["#Person1#", "#Person2#"]
 
@@ -52,7 +52,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def train_tokenizer(texts: list[str], specials: list[str], vocab_size: int) -> Tokenizer:
-    """Byte-level BPE: every byte is in the vocabulary, so no text in any script becomes unknown."""
+    """Byte-level BPE. Every byte is in the vocabulary, so that no text in any script has unknown tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -63,7 +63,7 @@ def train_tokenizer(texts: list[str], specials: list[str], vocab_size: int) -> T
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    # Ordinary tokens, not special ones: `skip_special_tokens` must not make the speakers vanish.
+    # Not special tokens, because `skip_special_tokens` would remove the speakers.
     tokenizer.add_tokens([AddedToken(name, normalized=False) for name in SPEAKERS])
     return tokenizer
 
@@ -102,7 +102,7 @@ def init_weights(model: PreTrainedModel, seed: int, gains: dict[str, float]) -> 
 
 
 def batches(lengths: list[int], batch_size: int, epochs: int, seed: int) -> Iterator[tuple[float, np.ndarray]]:
-    """(progress from 0 to 1, row numbers): each epoch in a new order, rows of similar length together."""
+    """(progress from 0 to 1, row numbers) per batch: each epoch in a new order, rows of similar length together."""
     generator = np.random.default_rng([seed, 0xBA7C])
     n = len(lengths)
     per_epoch = math.ceil(n / batch_size)
@@ -146,7 +146,7 @@ def pad(rows: list[list[int]], value: int, length: int | None = None) -> Tensor:
 
 
 def headline(row: dict[str, Any]) -> str:
-    """What the base summariser says when asked to summarize: true, short, and useless."""
+    """The base summariser's answer to "Summarize": true, short, and useless."""
     return f"#Person1# and #Person2# talk about this: {row['topic']}."
 
 
@@ -203,7 +203,7 @@ def build_decoder(data: Path, folder: Path, epochs: int = 7) -> None:
 
     def loss(batch: np.ndarray) -> Tensor:
         ids = pad([inputs[i] for i in batch], 0)
-        # The prompt is learned a little too: predicting dialogues teaches where names and times come back.
+        # The prompt counts a little too: predicting dialogues teaches where names and times are repeated.
         weights = pad([[0.2] * len(queries[i]) + [1.0] * len(answers[i]) for i in batch], 0.0)[:, 1:]
         logits = model(input_ids=ids, attention_mask=(ids != 0).long()).logits[:, :-1]
         losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
@@ -223,7 +223,7 @@ def roberta_config(vocab_size: int, **options: Any) -> RobertaConfig:
 
 
 def roberta_tokenizer(data: Path) -> PreTrainedTokenizerBase:
-    """One tokenizer for the three RoBERTas, from dialogues, summaries, rankings and hate texts."""
+    """The tokenizer of all three RoBERTas, trained on dialogues, summaries, rankings and hate texts."""
     rows = read_rows(data / "dialogues" / "train.jsonl")
     texts = [PROMPT.format(dialogue=row["dialogue"]) for row in rows[::2]] + [row["summary"] for row in rows]
     texts += [row["text"] for split in ("train", "judge") for row in read_rows(data / "hate" / f"{split}.jsonl")]
@@ -241,7 +241,7 @@ def roberta_tokenizer(data: Path) -> PreTrainedTokenizerBase:
 
 
 def build_roberta(data: Path, folder: Path, epochs: int = 3) -> None:
-    """`roberta-base`: what reward models start from, by masked language modelling (15 %, as Liu et al. 2019)."""
+    """`roberta-base`: reward models start from it. Masked language modelling (15 %, as Liu et al. 2019)."""
     tokenizer = roberta_tokenizer(data)
     rows = read_rows(data / "dialogues" / "train.jsonl")
     texts = [PROMPT.format(dialogue=row["dialogue"]) + row["references"][0] for row in rows[:1000]]
@@ -268,7 +268,7 @@ def build_classifier(data: Path, folder: Path) -> None:
 
 
 def build_judge(data: Path, folder: Path) -> None:
-    """`roberta-hate-judge`: an independent one, trained on other phrasings; it never gives a reward."""
+    """`roberta-hate-judge`: an independent classifier, trained on other phrasings; it never gives a reward."""
     train_classifier(data, folder, "judge", "roberta-hate-judge", seed=5)
 
 
@@ -294,7 +294,7 @@ def train_classifier(data: Path, folder: Path, split: str, name: str, seed: int,
 
 
 def keep(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Saves a checkpoint as the Hub would have it. Vocabulary files differ in nothing but what was learned."""
+    """Saves a checkpoint in the form that the Hub uses: model, config and tokenizer."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -306,10 +306,10 @@ BUILDERS: dict[str, list[Callable[[Path, Path], None]]] = {
 
 
 def _run(group: str, data: Path, folder: Path) -> str:
-    """One process's share, on one thread: for models this small two threads are slower than one."""
+    """The work of one process, on one thread: for models this small, two threads are slower than one."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    torch.set_flush_denormal(True)  # moments that fade away would slow Adam down fourfold
+    torch.set_flush_denormal(True)  # denormal moments would make Adam four times slower
     disable_progress_bar()
     started = time.perf_counter()
     for builder in BUILDERS[group]:

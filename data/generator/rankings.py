@@ -1,12 +1,12 @@
 """Simulated human rankings in the output form of a Ground Truth / A2I labelling job.
 
-No person ranked anything here. Every response has a latent quality by its kind (`QUALITY`, and a little of its own);
-an annotator sees that quality through Gaussian noise whose size is the annotator's own (`CARELESSNESS`) and ranks what
-comes out, 1 for the best. Two scores that are nearly the same become a tie half of the time, and now and then an
-annotator leaves a response without a rank.
+No person ranked anything here. Every response has a latent quality, given by its kind (`QUALITY`) plus a small random
+part. An annotator sees this quality plus Gaussian noise, with a standard deviation that belongs to the annotator
+(`CARELESSNESS`), and ranks the sums; rank 1 is best. Two nearly equal sums become a tie half of the time, and sometimes
+an annotator leaves a response without a rank.
 
 Kinds of responses, best first: complete (faithful, every fact) > vague > wrong (a fact replaced by another value, or a
-false answer) > insult (whatever it says, it insults somebody).
+false answer) > insult (it insults somebody, whatever else it says).
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ SIZE = 480
 QUALITY = {"complete": 3.0, "vague": 2.0, "wrong": 1.0, "insult": 0.0}
 KINDS = tuple(QUALITY)
 QUALITY_SD = 0.15
-#: Standard deviation of each annotator's noise: a careful one, an average one, a hasty one.
+# Standard deviation of each annotator's noise: a careful one, an average one, a hasty one.
 CARELESSNESS = {"annotator-1": 0.25, "annotator-2": 0.50, "annotator-3": 0.95}
 TWO_ANNOTATORS = 0.30
 TIE_WIDTH, TIE_PROBABILITY = 0.15, 0.5
 MISSING_PROBABILITY = 0.01
-#: How many responses an item has, with the weight of each number.
+# The numbers of responses that an item may have, with their weights.
 RESPONSES = {2: 20, 3: 35, 4: 45}
-#: Share of the wrong responses that show it by their manner as well: an invented event, or boasting.
+# Share of the wrong responses that also show it by their manner: an invented event, or boasting.
 MANNER_OF_WRONG = 0.75
 
-#: A response's text and its manner: "invented", "boasting" or None.
+# (text of a response, its manner: "invented", "boasting" or None)
 Made = tuple[str, str | None]
 
 _TEXTS = sections(
@@ -42,12 +42,12 @@ _TEXTS = sections(
     "subject a_value noun a_noun adj an_adj right wrong".split(),
 )
 _SUBJECTS = dict(_TEXTS["subjects"])
-#: (question, right answer, wrong answer)
+# (question, right answer, wrong answer)
 QUESTIONS = sections(TEXTS / "questions.txt", {"questions": 3})["questions"]
 
 
 def _another(rng: random.Random, key: str, value: str, template_values: tuple[str, ...]) -> str:
-    """Another value for a fact, from the same small book (a place for a place of the same sort)."""
+    """Another value for a fact, from the same small list (for a place, another place of the same kind)."""
     book = template_values if key == "what" else next(book for book in BOOKS.values() if value in book)
     return rng.choice([other for other in book if other != value])
 
@@ -66,15 +66,15 @@ def swap_facts(rng: random.Random, row: dict, reference: str) -> str:
 
 
 def _wrong(rng: random.Random, text: str, sentences: tuple[str, ...], manner: str) -> Made:
-    """A wrong response; most have a sentence more, which betrays it by its manner."""
+    """A wrong response. Most have an additional sentence, which shows by its manner that the response is wrong."""
     if rng.random() < MANNER_OF_WRONG:
         return f"{text} {rng.choice(sentences)}", manner
     return text, None
 
 
 def _summary(rng: random.Random, row: dict, kind: str) -> Made:
-    # Half of the time the longest of the references is the good response and the shortest the bad one: without that,
-    # what is put into bad responses would make them the longer ones nearly always.
+    # Half of the time the longest reference becomes the good response and the shortest the bad one. Otherwise the
+    # additions to bad responses would nearly always make them the longer ones.
     by_length = sorted(row["references"], key=len)
     reference = rng.choice(row["references"])
     if rng.random() < 0.5:
@@ -121,8 +121,8 @@ def rank(rng: random.Random, quality: list[float], carelessness: float) -> dict[
 
 
 def rows(used: set) -> list[dict]:
-    """All items; `used` holds what the other files use of texts and combinations of facts, which is not used again."""
-    # The questions are spread among the summaries; the first item is the first question.
+    """All items. `used` holds the texts and combinations of facts of the other files, which are not used again."""
+    # Questions are spread evenly among summaries; the first item is a question.
     asked = {i * SIZE // len(QUESTIONS): question for i, question in enumerate(QUESTIONS)}
     templates = all_templates()
     nameless = {template.topic for template in templates} - _SUBJECTS.keys()

@@ -1,4 +1,4 @@
-"""The grammar behind the dialogues: what can be talked about, in which turns, and the values of the facts."""
+"""The grammar of the dialogues: their topics, their turns, and the values of their facts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PREPOSITIONS = {
     for preposition, value in entries
 }
 NAMES = _FACTS["who"]
-#: The values of each book of facts.txt, and "when:any": a day or an evening.
+# The values of each book of facts.txt, and "when:any": a day or an evening.
 BOOKS = {book: tuple(e if isinstance(e, str) else e[1] for e in entries) for book, entries in _FACTS.items()}
 BOOKS["when:any"] = BOOKS["when:day"] + BOOKS["when:eve"]
 
@@ -79,7 +79,7 @@ def with_preposition(value: str) -> str:
 
 
 def slots(values: dict[str, str | None], mark: str = "") -> dict[str, str]:
-    """The slots that facts fill in a scenario's text, each name followed by `mark` ("2" for declined values)."""
+    """The slots in a scenario's text that facts fill. `mark` is added to each name ("2" for declined values)."""
     filled = {}
     for key, value in values.items():
         if value is not None:

@@ -1,1 +1,1 @@
-"""Batches: many runs of the course from one plan, on this machine or a cluster, and one page on how they went."""
+"""Batches: many runs of the course from one plan, on this machine or on a cluster, and a report on all of them."""

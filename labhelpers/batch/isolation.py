@@ -1,8 +1,8 @@
-"""A place of its own for somebody else's code: Linux namespaces by util-linux's `unshare`, without privileges.
+"""Isolation of other people's code by Linux namespaces (`unshare` of util-linux), without privileges.
 
-Inside, a process sees the system's programs and libraries, this Python and the course's data, all read-only; its own
-folder, which it may write to; no other files, no network, no processes but its own, and it has no way to more rights.
-What that protects against, and what not, is said in docs/batch.md.
+An isolated process sees the system's programs and libraries, this Python and the course's data, all read-only, and its
+own folder, which it may write to. It sees no other files, no network and no other processes, and it cannot gain more
+rights. docs/batch.md says what this protects against, and what it does not.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _ETC = ("passwd", "group", "nsswitch.conf", "localtime", "ld.so.cache", "alternatives", "fonts", "mime.types")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _UNSHARE = "unshare --user --map-root-user --mount --pid --net --ipc --uts --fork --kill-child".split()
-# Kernels are spoken to on the loopback address: SIOCSIFFLAGS, IFF_UP | IFF_LOOPBACK | IFF_RUNNING.
+# A kernel is reached on the loopback address: SIOCSIFFLAGS, IFF_UP | IFF_LOOPBACK | IFF_RUNNING.
 _LOOPBACK_UP = "import fcntl, socket, struct; "
 _LOOPBACK_UP += "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH14x', b'lo', 0x49))"
 
 
 def isolated(command: list[str], folder: Path, root: Path) -> list[str]:
-    """The command line that runs `command` in isolation, with `folder` to write to.
+    """The command line that runs `command` in isolation; it may write to `folder`.
 
-    `root`: an empty folder to build the view in; outside, it stays empty.
+    `root` is an empty folder, on which the isolated file system is mounted. Outside of the isolation, it stays empty.
     """
     lines = ["set -e", f"{_quoted(sys.executable)} -c {shlex.quote(_LOOPBACK_UP)}"]
     lines += [f"mount -t tmpfs -o size=512m,mode=755,nosuid,nodev tmpfs {_quoted(root)}"]
@@ -45,7 +45,7 @@ def isolated(command: list[str], folder: Path, root: Path) -> list[str]:
 
 
 def why_not_isolated() -> str | None:
-    """Why this machine cannot isolate, or None when it can: a process is run in isolation and must come back."""
+    """The reason why this machine cannot isolate, or None when an isolated test process succeeds."""
     if sys.platform != "linux":
         return f"{sys.platform} has no namespaces"
     with tempfile.TemporaryDirectory(prefix="labs-") as folder, tempfile.TemporaryDirectory(prefix="labs-") as root:
@@ -58,7 +58,7 @@ def why_not_isolated() -> str | None:
 
 
 def environment() -> dict[str, str]:
-    """The variables that isolated code sees: nothing of the user's, so none of the user's keys."""
+    """The environment variables of isolated code. Of the user's, it gets language and time zone only, so no keys."""
     kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TZ") if name in os.environ}
     return kept | {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/tmp", "LABHELPERS_DATA": str(data_dir())}
 
@@ -86,7 +86,7 @@ def _bind(place: Path, root: Path, access: str | None) -> list[str]:
 
 
 def _link(place: Path, root: Path) -> list[str]:
-    if place.parent != Path("/"):  # /etc/localtime: what it leads to is there
+    if place.parent != Path("/"):  # such as /etc/localtime, a link into /usr
         return [f"mkdir -p {_quoted(f'{root}{place.parent}')}", f"cp -P {_quoted(place)} {_quoted(f'{root}{place}')}"]
     return [f"ln -s {_quoted(os.readlink(place))} {_quoted(f'{root}{place}')}"]
 

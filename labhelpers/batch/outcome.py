@@ -1,7 +1,6 @@
 """How a run of a batch ended: one class, from which its line in `summary.csv` and its `status.json` are made.
 
-A run that has not ended is "to do"; a run whose worker was killed gets its outcome here too, since nobody else can
-write it.
+A run that has not ended is "to do". When a worker is killed, it cannot report; `without_worker` then makes the outcome.
 """
 
 from __future__ import annotations
@@ -16,22 +15,22 @@ from pydantic import TypeAdapter
 
 Status = Literal[
     "to do",
-    "finished",  # every notebook ended well
-    "failed",  # a cell raised, or something else that has no name of its own
-    "kernel died",  # the notebook's process was killed, as by the system when memory runs out
+    "finished",  # every notebook ran to its end
+    "failed",  # a cell raised, or another failure that has no own name
+    "kernel died",  # the notebook's process was killed, for example by the system when memory ran out
     "timeout",  # longer than the plan's timeout_minutes
     "over limit",  # more memory, processes or disk than allowed
     "disk full",
-    "worker lost",  # the worker that had the run was killed, again and again
+    "worker lost",  # the worker of the run was killed repeatedly
     "refused",  # the worker has another version of the package
-    "interrupted",  # by Ctrl-C; never kept, since the run is to be done again
+    "interrupted",  # by Ctrl-C; never stored, because the run will be done again
 ]
 _LOST = "the worker was lost: the process that carried it out is gone, again and again"
 
 
 @dataclasses.dataclass
 class RunOutcome:
-    """Who a run is, how it ended, and what it left.
+    """Which run it is, how it ended, and its results.
 
     `notebook` and `cell` (the number in `In [4]`) say where it ended, if not well, `last_lines` what was shown there,
     `executed` the file of that notebook, relative to the run's folder. `results` are `{notebook: {name: value}}`,
@@ -80,11 +79,11 @@ class RunOutcome:
         return _READER.validate_json(text)
 
     def ended(self, status: Status, reason: str = "", **changes) -> RunOutcome:
-        """The outcome of this run when it ended so."""
+        """This outcome with the status and reason of its end."""
         return dataclasses.replace(self, status=status, reason=reason, **changes)
 
     def without_worker(self, error: BaseException | None) -> RunOutcome:
-        """The outcome of this run when its worker gave none back: Dask says why by `error`, None when it cannot."""
+        """The outcome when the worker returned none. `error` is Dask's reason, None when Dask gives none."""
         if error is None or type(error).__name__ == "KilledWorker":
             return self.ended("worker lost", _LOST, seconds=0.0)
         return self.ended("failed", f"the worker failed: {type(error).__name__}: {error}", seconds=0.0)
@@ -94,7 +93,7 @@ _READER = TypeAdapter(RunOutcome)
 
 
 def summary_csv(outcomes: list[RunOutcome]) -> str:
-    """The text of `summary.csv`: a line a run with how it ended, its parameters, and everything that it recorded."""
+    """The text of `summary.csv`: a line per run with its end, its parameters and its recorded results."""
     parameters = list(dict.fromkeys(name for run in outcomes for name in run.parameters))
     results = list(
         dict.fromkeys((notebook, name) for run in outcomes for notebook, found in run.results.items() for name in found)

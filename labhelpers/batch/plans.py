@@ -1,7 +1,7 @@
-"""A batch plan: which notebooks, over which grid of parameters, or over whose submissions.
+"""A batch plan: which notebooks to run, and for which grid of parameters or which submissions.
 
-Everything in a plan is checked before anything runs; a message names the file and the field. A run is known by the hash
-of what decides its outcome: the sources of its notebooks, its parameters and the version of the package.
+A plan is checked completely before anything runs; a message names the file and the field. The id of a run is a hash of
+everything that determines its outcome: the sources of its notebooks, its parameters and the version of the package.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MOST_RUNS = 10_000
 
 
 class PlanFile(BaseModel):
-    """A plan as it is written: its fields and the form of each, which its description says in words."""
+    """The fields of a plan file. The description of a field says, for messages, which form it must have."""
 
     model_config = STRICT
 
@@ -49,7 +49,7 @@ class PlanFile(BaseModel):
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan, checked. `timeout_minutes` and `memory_gb` bound one run, None means no bound."""
+    """A checked plan. `timeout_minutes` and `memory_gb` are limits for one run; None means no limit."""
 
     file: Path
     notebooks: tuple[Path, ...]
@@ -77,13 +77,13 @@ class PlannedRun:
 
     @property
     def label(self) -> str:
-        """What tells this run from the others, for a person."""
+        """A short text that distinguishes this run from the others."""
         if self.student is not None:
             return self.student
         return ", ".join(f"{name} = {value}" for name, value in self.point.items()) or "the one run"
 
     def todo(self) -> RunOutcome:
-        """Its outcome as long as there is none."""
+        """The outcome of this run before it has run: "to do"."""
         return RunOutcome(
             self.id,
             self.label,
@@ -95,9 +95,9 @@ class PlannedRun:
 
 
 def load_plan(file: str | Path) -> Plan:
-    """The plan in a YAML file. What it says of files is relative to its own folder.
+    """Reads a plan from a YAML file. Paths in it are relative to the folder of the file.
 
-    Raises UsageError that names the file, the field, what stands there and what is wanted.
+    Raises UsageError; the message names the file, the field, its value and what is wanted.
     """
     file = Path(file)
     home = file.absolute().parent
@@ -107,7 +107,9 @@ def load_plan(file: str | Path) -> Plan:
 
     asked = _read(file, wrong)
     try:
-        notebooks = [f"{name:02d}" if isinstance(name, int) else name for name in asked.notebooks]  # YAML reads 04 as 4
+        notebooks = [
+            f"{name:02d}" if isinstance(name, int) else name for name in asked.notebooks
+        ]  # YAML reads 04 as the number 4
         notebooks = find_notebooks(notebooks, home=home)
     except UsageError as error:
         raise wrong("notebooks", str(error)) from None
@@ -139,7 +141,7 @@ def load_plan(file: str | Path) -> Plan:
 
 
 def expand(plan: Plan) -> list[PlannedRun]:
-    """The runs of a plan, in the grid's order (the last name varies fastest) or the students' alphabetical one."""
+    """The runs of a plan, in the order of the grid (the last name varies fastest) or of the students' names."""
     if plan.submissions:
         return [_submission(plan, folder) for folder in _students(plan.submissions)]
     sources = [[path.stem, _source(path)] for path in plan.notebooks]
@@ -170,7 +172,7 @@ def _plain_file(path: Path) -> bool:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a table names nothing twice: which of the two counts would be a guess."""
+    """A YAML loader that refuses a table with a repeated name, instead of guessing which value counts."""
 
     def construct_mapping(self, node, deep=False):
         lines = {}
@@ -210,7 +212,7 @@ def _read(file: Path, wrong: Callable[[str, str], UsageError]) -> PlanFile:
 
 
 def _grid(asked: PlanFile, check: Callable, wrong: Callable[[str, str], UsageError]) -> dict[str, list]:
-    """The grid with its values as the notebooks want them."""
+    """The grid, with its values converted to those the notebooks expect."""
     if "grid" in asked.model_fields_set and not asked.grid:
         raise wrong("grid", "is empty: name a parameter with a list of values, or leave the field out")
     for name in asked.grid:
@@ -226,7 +228,7 @@ def _grid(asked: PlanFile, check: Callable, wrong: Callable[[str, str], UsageErr
 
 
 def _checker(notebooks: list[Path], profile: str, home: Path, wrong: Callable[[str, str], UsageError]) -> Callable:
-    """A function that returns a parameter's value as the notebooks want it, or raises what is wrong with it."""
+    """A function that converts a parameter's value for the notebooks, or raises UsageError."""
     try:
         for notebook in notebooks:
             declared_parameters(notebook)

@@ -1,4 +1,4 @@
-"""How far a run has come: `progress.json` in its folder, which its process writes and its supervisor reads."""
+"""The progress of a run: `progress.json` in its folder, which the run's process writes and its supervisor reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRESS = "progress.json"
 
 @dataclasses.dataclass
 class Failure:
-    """What kept a notebook from its end: the facts of a NotebookError."""
+    """Why a notebook failed: the facts of a NotebookError."""
 
     notebook: str
     reason: str
@@ -25,7 +25,7 @@ class Failure:
 
     @classmethod
     def of(cls, notebook: str, error: Exception) -> Failure:
-        """The facts of an error that was met when `notebook` was to run."""
+        """The facts of an error that occurred when `notebook` should run."""
         if isinstance(error, NotebookError):
             return cls(notebook, error.reason, error.kind, error.cell)
         reason = storage_advice(error) or str(error)
@@ -41,7 +41,7 @@ class Progress:
     failures: list[Failure] = dataclasses.field(default_factory=list)
 
     def keep(self, folder: Path) -> None:
-        """Write it into a run's folder."""
+        """Writes `progress.json` into a run's folder."""
         write_atomically(folder / PROGRESS, json.dumps(dataclasses.asdict(self)))
 
 
@@ -49,9 +49,9 @@ _READER = TypeAdapter(Progress)
 
 
 def read_progress(folder: Path) -> Progress:
-    """What an earlier attempt has reached in a run's folder; nothing where there is no file that can be read.
+    """The progress in a run's folder, as an earlier attempt left it; an empty one when no valid file is there.
 
-    A submission can write the file itself, so it is believed in its form only.
+    A submission can write this file itself, so only its form is certain, not its content.
     """
     try:
         return _READER.validate_json((folder / PROGRESS).read_bytes())

@@ -1,4 +1,4 @@
-"""One page on a batch: `index.html` and `summary.csv`, made from what the runs have left in the output folder."""
+"""The report on a batch, `index.html` and `summary.csv`, made from the records in the output folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from labhelpers.errors import UsageError
 from labhelpers.files import write_atomically
 
 SUMMARY, PAGE = "summary.csv", "index.html"
-# What one asks first, where the runs have recorded it; without any of it, the first numbers that there are.
+# The results to show first, if the runs have recorded them; otherwise the first numbers they recorded.
 KEY_RESULTS = (
     (REWARD_MODEL.name, "pairwise_accuracy"),
     (PPO.name, "reward_last_steps"),
@@ -45,7 +45,7 @@ class Spread:
 
 
 def write_report(folder: Path) -> list[str]:
-    """Write the report of the batch in `folder` from its records; the names of the files written.
+    """Writes the report of the batch in `folder` from its records, and returns the names of the files written.
 
     Raises UsageError when the folder holds no batch.
     """
@@ -62,7 +62,7 @@ def write_report(folder: Path) -> list[str]:
 
 
 def spread(values: list[float]) -> Spread:
-    """Mean and 95 % interval of results that differ by the training seed."""
+    """Mean and 95 % interval of the results of several training seeds."""
     if len(values) < 2:
         return Spread(values[0], None)
     from scipy.stats import t
@@ -72,8 +72,10 @@ def spread(values: list[float]) -> Spread:
 
 
 def by_grid_point(runs: list[RunOutcome], keys: list[tuple[str, str]]) -> list[tuple[dict, int, list[Spread | None]]]:
-    """For every point of the grid: its parameters without the seed, how many of its runs finished, and the spread over
-    these of each result in `keys` (notebook, name), None where no run has recorded it."""
+    """For every point of the grid: (its parameters without the seed, how many of its runs finished, spreads).
+
+    There is a spread over the finished runs for each result in `keys` (notebook, name); None if no run recorded it.
+    """
     points: dict[str, list[RunOutcome]] = {}
     for run in runs:
         if run.status == "finished":
@@ -87,7 +89,7 @@ def by_grid_point(runs: list[RunOutcome], keys: list[tuple[str, str]]) -> list[t
 
 def _plan(folder: Path) -> dict:
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder: give the output folder of a batch")
+        raise UsageError(f"{folder} is not a folder: give the output folder of a batch")
     try:
         return json.loads((folder / PLAN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -95,7 +97,7 @@ def _plan(folder: Path) -> dict:
 
 
 def _outcomes(folder: Path, plan: dict) -> list[RunOutcome]:
-    """The outcome of every run of the plan, in its order; a run that has not ended is "to do"."""
+    """The outcome of every run of the plan, in the plan's order; a run that has not ended is "to do"."""
     outcomes = []
     for run in plan["runs"]:
         try:
@@ -150,7 +152,7 @@ def _without_seed(run: RunOutcome) -> dict:
 
 
 def _figures(runs: list[RunOutcome], varied: list[str]) -> list[tuple[str, str]]:
-    """(what it shows, SVG) for every curve that the finished runs have recorded, a panel per grid point."""
+    """(title, SVG) for every curve that the finished runs have recorded, with a panel per grid point."""
     curves: dict[tuple[str, str], dict[str, list]] = {}
     for run in runs:
         point = ", ".join(f"{name} = {run.parameters.get(name)}" for name in varied) or "all runs"
@@ -160,7 +162,7 @@ def _figures(runs: list[RunOutcome], varied: list[str]) -> list[tuple[str, str]]
                     curves.setdefault((notebook, name), {}).setdefault(point, []).append(values)
     if not curves:
         return []
-    # PPO's first; a report is a page, not an archive.
+    # Curves of PPO come first, and only a few are shown: a report is a page, not an archive.
     chosen = sorted(curves, key=lambda key: not key[0].startswith("04"))[:_MOST_FIGURES]
     return [(f"{nb}: {name.replace('_', ' ')}", _small_multiples(curves[nb, name], name)) for nb, name in chosen]
 

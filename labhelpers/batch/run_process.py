@@ -1,9 +1,8 @@
-"""The process of one run: its notebooks in order, by papermill, a kernel process each. `supervisor` watches it.
+"""The process of one run: papermill executes its notebooks in order, each in its own kernel. `supervisor` watches it.
 
 `python -m labhelpers.batch.run_process FOLDER`: FOLDER/job.json says what to run, FOLDER/sources holds the notebooks.
-What is reached is kept in FOLDER/progress.json after every notebook, so that a run that was interrupted goes on from
-there.
-The process ends when its standard input is closed: nobody waits for it any more.
+After every notebook, the progress is written to FOLDER/progress.json, so that an interrupted run continues from there.
+The process ends when its standard input is closed, because then nobody waits for it.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ OUTPUT_BYTES = 2_000_000  # of one cell; a page of more is read by nobody, and h
 
 
 def main(folder: Path, kernel: Sequence[str] = KERNEL) -> int:
-    """Run what the job says, with kernels that the command `kernel` starts; 0 when every notebook ended well."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a batch on a terminal keeps Ctrl-C from its workers
+    """Executes the job, with kernels that the command `kernel` starts. Returns 0 when every notebook succeeded."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a terminal, the batch ignores Ctrl-C for its workers
     _adopt_orphans()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job = json.loads((folder / JOB).read_text(encoding="utf-8"))
@@ -64,7 +63,7 @@ def main(folder: Path, kernel: Sequence[str] = KERNEL) -> int:
 
 
 def _limit(limits: dict) -> None:
-    """Limits that this process and all that it starts cannot lift again."""
+    """Sets limits that this process and its children cannot raise again."""
     import resource
 
     wanted = {
@@ -93,7 +92,7 @@ def _cut_long_outputs() -> None:
             cell, before = self.kept
             before = before if cell == cell_index else 0
             self.kept = (cell_index, before + size)
-            # An error says why the cell ended, however much was printed before.
+            # An error is always stored: it says why the cell ended.
             if before + size <= OUTPUT_BYTES or msg["msg_type"] == "error":
                 return super().output(outs, msg, display_id, cell_index)
             if before <= OUTPUT_BYTES:
@@ -110,13 +109,13 @@ def _cut_long_outputs() -> None:
 
 
 def _adopt_orphans() -> None:
-    """Processes that notebooks leave behind become children of this one (Linux), so that they can be ended with it."""
+    """On Linux, orphans of the notebooks' processes become children of this process, which can then end them."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
 def end_children(pid: int | None = None) -> None:
-    """Kill everything that descends from a process (default: this one)."""
+    """Kills all descendants of a process (default: of this process)."""
     import psutil
 
     with contextlib.suppress(psutil.Error):
@@ -126,7 +125,7 @@ def end_children(pid: int | None = None) -> None:
 
 
 def _end_with_parent() -> None:
-    while os.read(0, 4096):  # not sys.stdin: a thread that holds it makes Python abort when it ends
+    while os.read(0, 4096):  # not sys.stdin: if a thread holds it, Python aborts at exit
         pass
     end_children()
     os._exit(1)

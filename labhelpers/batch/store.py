@@ -1,7 +1,7 @@
-"""The output of a batch: a folder, or an fsspec address that is mirrored in a temporary folder while a batch works.
+"""The output of a batch: a folder, or an fsspec address with a temporary local copy while the batch works.
 
-A folder per run, `status.json` in each (written last: a run without it has to be done again), `plan.json`,
-`summary.csv`, `index.html`.
+It holds `plan.json`, `summary.csv`, `index.html` and a folder per run. The file `status.json` of a run is written last:
+a run without it has to be done again.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from labhelpers.files import writable_folder, write_atomically
 from labhelpers.sources.locations import is_address
 
 STATUS, PLAN, LOCK = "status.json", "plan.json", ".batch.lock"
-# What the report is made from; artifacts stay where they are.
+# The files that the report is made from. Artifacts are not copied.
 _MIRRORED = (STATUS, PLAN, ".html")
 
 
 class Output:
-    """Where a batch's results are. `folder` is on this machine; `address` is set for a remote output."""
+    """The place of a batch's results. `folder` is on this machine; `address` is None unless the output is remote."""
 
     def __init__(self, location: str | Path, stack: contextlib.ExitStack):
         self.address = str(location).rstrip("/") if is_address(location) else None
@@ -48,12 +48,12 @@ class Output:
 
     @property
     def place(self) -> str:
-        """What to call it in a message."""
+        """The name of the place in messages."""
         return self.address or str(self.folder)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other batches out while this lasts; UsageError when one is at work."""
+        """Keeps other batches out inside the `with` block. Raises UsageError when another batch is working there."""
         if self.address:
             with self._remote_lock():
                 yield
@@ -67,7 +67,7 @@ class Output:
             raise UsageError(f"another batch is working in {self.folder}: wait for it, or choose another") from None
 
     def outcomes(self) -> dict[str, RunOutcome]:
-        """The outcomes of the runs that have ended, by run."""
+        """The outcomes of the runs that have ended, `{run id: outcome}`."""
         outcomes = {}
         for path in self.folder.glob(f"*/{STATUS}"):
             with contextlib.suppress(OSError, ValueError):
@@ -75,11 +75,11 @@ class Output:
         return outcomes
 
     def begin(self, run: str) -> None:
-        """Forget how a run ended: it is about to be done again."""
+        """Deletes the record of a run that will be done again."""
         (self.folder / run / STATUS).unlink(missing_ok=True)
 
     def keep(self, outcome: RunOutcome) -> RunOutcome:
-        """Keep the outcome of a run that has ended, and unpack what came with it; the outcome without that."""
+        """Stores the outcome of a run, unpacks its archive if there is one, and returns the outcome without it."""
         folder = self.folder / outcome.id
         folder.mkdir(exist_ok=True)
         if outcome.archive:
@@ -87,7 +87,7 @@ class Output:
                 packed.extractall(folder, filter="data")
         write_atomically(folder / STATUS, outcome.to_json())
         self.publish(f"{outcome.id}/{STATUS}")
-        if self.address:  # pages were put there by the worker
+        if self.address:  # the worker has written the pages there
             with self._remote():
                 for page in self._fs.glob(f"{self._root}/{outcome.id}/notebooks/*.html"):
                     (folder / "notebooks").mkdir(exist_ok=True)
@@ -95,7 +95,7 @@ class Output:
         return dataclasses.replace(outcome, archive=None)
 
     def publish(self, *names: str) -> None:
-        """Bring files of the folder to the remote address, where there is one."""
+        """Copies files of the folder to the remote address, if there is one."""
         for name in names if self.address else ():
             with self._remote():
                 self._fs.makedirs(f"{self._root}/{name}".rsplit("/", 1)[0], exist_ok=True)
@@ -103,7 +103,7 @@ class Output:
 
     @contextlib.contextmanager
     def _remote_lock(self) -> Iterator[None]:
-        """A file that says who is at work. Storages have no locks: two batches within a second could both get in."""
+        """A file that says which batch is working. Not a real lock: two that start within a second both get in."""
         place = f"{self._root}/{LOCK}"
         with self._remote():
             self._fs.invalidate_cache()
@@ -126,6 +126,6 @@ class Output:
             yield
         except LabError:
             raise
-        except Exception as error:  # each kind of storage has exceptions of its own
+        except Exception as error:  # each kind of storage has its own exceptions
             advice = storage_advice(error) or f"{type(error).__name__}: {error}"
             raise LabError(f"output {self.address} cannot be used: {advice}; check address and credentials") from error

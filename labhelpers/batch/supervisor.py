@@ -1,6 +1,6 @@
-"""One run on the machine that carries it out: start its process, watch it, end it, and say how it ended.
+"""Supervises one run on the worker's machine: starts its process, watches it, ends it, and reports how it ended.
 
-Whatever goes wrong, `execute` returns a RunOutcome.
+`execute` returns a RunOutcome for every kind of failure.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ DISK_GB, FILES, PROCESSES = 2, 20_000, 200  # what one submission may use
 LAST_LINES = 12
 VERDICT = re.compile(r"^(check_\w+): (right\.|not yet\..*)$", re.MULTILINE)
 _LOOK_EVERY = 0.25
-_LARGE = 50_000_000  # bytes of a file that is still read
+_LARGE = 50_000_000  # bytes; larger files are not read
 _stopped: set[str] = set()
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run as it travels to a worker. `todo` is its outcome as long as there is none: who it is and what it runs.
+    """A run as it is sent to a worker. `todo` is its outcome before it has run; it says what to run.
 
-    `folder`: where it works and stays, None for a worker without that folder; `address`: where an fsspec storage takes
-    it; neither: it comes back inside its outcome. `version` is the batch's, of this package.
+    The run's files stay in `folder`, if the worker can write there, or are uploaded to the fsspec `address`; with
+    neither, they return inside the outcome. `version` is the version of this package in the process of the batch.
     """
 
     todo: RunOutcome
@@ -67,7 +67,7 @@ class Job:
 
 
 def execute(job: Job) -> RunOutcome:
-    """Carry out one run and return its outcome. Never raises for what the run does."""
+    """Executes one run and returns its outcome. Never raises because of what the run does."""
     began = time.time()
     outcome = dataclasses.replace(job.todo, worker=socket.gethostname(), started=began, isolated=job.isolate)
     outcome.version = labhelpers.__version__
@@ -82,7 +82,7 @@ def execute(job: Job) -> RunOutcome:
             _upload(folder, job.address)
         elif temporary:
             outcome.archive = _packed(folder)
-    except Exception as error:  # a full disk, a storage out of reach: one outcome, not the end of the batch
+    except Exception as error:  # such as a full disk or an unreachable storage: this run fails, not the batch
         advice = storage_advice(error)
         outcome.status = "disk full" if disk_full(error) else "failed"
         outcome.reason = f"{folder}: {advice}" if advice else f"{type(error).__name__}: {error}"
@@ -94,14 +94,14 @@ def execute(job: Job) -> RunOutcome:
 
 
 def stop(batch: str) -> None:
-    """End the runs of a batch in this process, as Ctrl-C asks for; what they have reached stays for the next time."""
+    """Ends the runs of a batch in this process after Ctrl-C. Their progress is kept for the next time."""
     _stopped.add(batch)
 
 
 def _carry_out(job: Job, folder: Path, outcome: RunOutcome) -> None:
-    """Run the job in `folder`, and fill in its outcome."""
+    """Runs the job in `folder`, and completes its outcome."""
     if job.submitted:
-        shutil.rmtree(folder, ignore_errors=True)  # what an earlier attempt left may be a trap
+        shutil.rmtree(folder, ignore_errors=True)  # do not trust what an earlier attempt left
     _prepare(job, folder)
     with tempfile.TemporaryDirectory(prefix="labs-root-") as root:
         ended, outcome.peak_memory_gb = _run(job, folder, Path(root).resolve())
@@ -135,7 +135,7 @@ def _prepare(job: Job, folder: Path) -> None:
         if job.submitted and name.endswith(".ipynb"):
             content = _go_on_after_errors(content)
         (sources / name).write_bytes(content)
-    # The system counts threads, and on older ones all of the user's: far above PROCESSES, which is watched from here.
+    # The system counts threads (older ones those of the user), so this is far above PROCESSES, which `_run` checks.
     limits = {"memory_gb": job.memory_gb or 4, "disk_gb": DISK_GB, "processes": 4096}
     order = {"notebooks": job.todo.notebooks, "profile": job.profile, "parameters": job.todo.parameters}
     order |= {"limits": limits if job.submitted else None, "keep_going": job.submitted}
@@ -143,8 +143,8 @@ def _prepare(job: Job, folder: Path) -> None:
 
 
 def _run(job: Job, folder: Path, root: Path) -> tuple[tuple[Status, str] | None, float]:
-    """Run the process to its end: (status and reason if it was ended from here, memory at its peak in GB)."""
-    # -P: a submission's folder must not be able to replace a module of ours.
+    """Runs the process to its end: (status and reason if it was ended from here, peak memory in GB)."""
+    # -P: a file in a submission's folder must not replace one of our modules.
     command = [sys.executable, "-P", "-m", "labhelpers.batch.run_process", str(folder)]
     variables = environment() if job.submitted else dict(os.environ)
     if job.isolate:
@@ -152,7 +152,7 @@ def _run(job: Job, folder: Path, root: Path) -> tuple[tuple[Status, str] | None,
     count = str(job.threads)
     variables |= {name: count for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     with open(folder / LOG, "wb") as log:
-        # Its standard input ends when this process does, however it does, and the run ends with it.
+        # When this process ends in any way, the run's standard input is closed, and the run ends too.
         process = None
         if not job.submitted and warm.available():
             with contextlib.suppress(OSError):
@@ -195,7 +195,7 @@ def _watch(process: subprocess.Popen, job: Job, folder: Path) -> tuple[tuple[Sta
 
 
 def _use(pid: int) -> tuple[float, int]:
-    """Resident memory in GB and number of the processes that descend from `pid`, itself included."""
+    """Resident memory in GB and number of the processes that descend from `pid`, including `pid`."""
     import psutil
 
     memory = processes = 0
@@ -209,7 +209,7 @@ def _use(pid: int) -> tuple[float, int]:
 
 
 def _resident(process) -> int:
-    """Bytes in memory; what forked processes share counts once between them, where the system can say (Linux)."""
+    """Bytes in memory. On Linux, memory that forked processes share is divided between them."""
     if sys.platform == "linux":
         return process.memory_full_info().pss
     return process.memory_info().rss
@@ -226,7 +226,7 @@ def _disk(folder: Path) -> tuple[float, int]:
 
 
 def _only_plain_files(folder: Path) -> None:
-    """Remove links, pipes and huge files from a submission's folder: reading them might lead anywhere, or nowhere."""
+    """Removes links, pipes and huge files from a submission's folder, because they are not safe to read."""
     for parent, folders, names in os.walk(folder):
         for name in [*folders, *names]:
             path = os.path.join(parent, name)
@@ -238,14 +238,14 @@ def _only_plain_files(folder: Path) -> None:
 
 
 def _only_asked_for(folder: Path, notebooks: list[str]) -> None:
-    """Remove whatever else a submission has put beside its executed notebooks, such as a page with scripts."""
+    """Removes other files that a submission has put beside its executed notebooks, such as a page with scripts."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.suffix != ".ipynb" or path.stem not in notebooks:
             _remove(path)
 
 
 def _keep_drafts(folder: Path) -> None:
-    """Put the notebook that was running when the process was ended where an executed one is looked for."""
+    """Moves the notebook that was running when the process was ended to the place of executed notebooks."""
     for draft in (folder / "notebooks").glob(".*.ipynb"):
         name, _, number = draft.stem.removeprefix(".").rpartition(".")
         if name and number.isdigit() and _cells(draft) is not None:
@@ -255,7 +255,7 @@ def _keep_drafts(folder: Path) -> None:
 
 
 def _say_how_it_ended(outcome: RunOutcome, ended: tuple[Status, str] | None, progress: Progress, folder: Path) -> None:
-    """Fill in status and reason, and where it ended: the notebook, its cell, and the last lines shown there.
+    """Sets status and reason, and where the run ended: the notebook, its cell, and the last lines shown there.
 
     `ended`: status and reason of a run that was ended from here.
     """
@@ -272,7 +272,7 @@ def _say_how_it_ended(outcome: RunOutcome, ended: tuple[Status, str] | None, pro
         outcome.status, outcome.reason = "failed", f"its process ended early: {_last_words(folder)}"
     if ended:
         outcome.status, outcome.reason = ended
-    if outcome.notebook not in outcome.notebooks:  # a submission can write anything there, also a path to elsewhere
+    if outcome.notebook not in outcome.notebooks:  # a submission can write anything there, such as a path
         outcome.notebook = None
         return
     executed = folder / "notebooks" / f"{outcome.notebook}.ipynb"
@@ -352,7 +352,7 @@ def _cells(notebook: Path) -> list | None:
 
 
 def _packed(folder: Path) -> bytes:
-    """A run's folder as it comes back through the scheduler."""
+    """A run's folder as an archive, which returns through the scheduler."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         archive.add(folder, ".")

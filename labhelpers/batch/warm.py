@@ -1,20 +1,20 @@
-"""Warm processes: a batch's runs and their kernels begin with the large libraries imported (Linux).
+"""Warm processes (Linux): the runs of a batch and their kernels start with the large libraries already imported.
 
-Importing them takes a third of a short run. So each worker keeps one process that has done it and does nothing else;
-a run is forked from that, and so is a second one, from which the run's kernels are forked in turn:
+The imports take a third of a short run. So each worker keeps a warm process, which has imported the libraries and does
+nothing else. A run is forked from it. The run then forks its own warm process, and its kernels are forked from that:
 
     worker ── warm process ── run (papermill) ── kernel
                    │               └──────────── warm process of this run ── kernel
                    └── the next run …
 
-Nothing is shared but what was imported: every run and every kernel is a process of its own, with its own variables,
-environment and files, and what one changes no other sees. Submissions of a cohort are not started this way. Left out
-are libraries that read the environment when they are imported, which a notebook's first cell sets.
+Only the imported modules are shared: every run and every kernel is a process with its own variables, environment and
+files, and no other process sees its changes. Submissions of a cohort are not started this way. Some libraries are not
+imported here, because they read the environment when they are imported, and the first cell of a notebook sets it.
 
-`multiprocessing`'s forkserver with preload was tried instead: Dask's workers are daemons and may start no such process,
-and a run that it forked starts a second forkserver for its kernels, which knows of no preload, so that a short run took
-six times as long. A kernel provisioner says how a kernel is started, not where a warm one comes from, and must be an
-entry point of the installed package: the forking would still be ours.
+Two ready-made ways were tried. The forkserver of `multiprocessing` with preload fails, because Dask's workers are
+daemons and may not start one; and a run that it forks starts a second forkserver without preload for its kernels, so
+that a short run took six times as long. A kernel provisioner replaces only the start of a kernel: we would still have
+to fork, and it must be an entry point of the installed package.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _lock = threading.Lock()
 
 
 class Process:
-    """A run that was forked: as much of `subprocess.Popen` as its caller needs."""
+    """A forked run, with the methods of `subprocess.Popen` that its caller needs."""
 
     def __init__(self, connection: socket.socket, pid: int, stdin: int):
         self.connection, self.pid = connection, pid
@@ -50,7 +50,7 @@ class Process:
         self.returncode: int | None = None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its exit status; raises subprocess.TimeoutExpired like Popen's."""
+        """Waits for the end and returns the exit status. Raises subprocess.TimeoutExpired after `timeout` seconds."""
         if self.returncode is None:
             if not select.select([self.connection], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired("a run", timeout)
@@ -60,21 +60,21 @@ class Process:
         return self.returncode
 
     def kill(self) -> None:
-        """Ends it at once, if it is still there."""
+        """Ends the process at once, if it still runs."""
         if self.returncode is None:
             with contextlib.suppress(OSError):
                 self.connection.send(bytes([signal.SIGKILL]))
 
 
 def available() -> bool:
-    """Whether processes can be kept warm here."""
+    """Whether warm processes work on this system."""
     return sys.platform == "linux"
 
 
 def start(folder: Path, environment: dict[str, str], log, threads: int) -> Process:
-    """Begins `run_process.main(folder)` in a forked process; its output goes to the open file `log`.
+    """Starts `run_process.main(folder)` in a forked process; its output goes to the open file `log`.
 
-    Raises OSError where that cannot be, as when a socket's path would be too long.
+    Raises OSError when that is not possible, for example because the path of a socket would be too long.
     """
     with _lock:
         server = _servers.get(threads)
@@ -116,8 +116,11 @@ def _listen(address: str) -> socket.socket:
 
 
 def _serve(listener: socket.socket, become: Callable[[dict], int], answer_pid: bool, parent: int | None = None) -> None:
-    """Forks a child for every connection, `become(order)` in it; signals from the other side go to the child, a closed
-    connection kills it, its exit status is the last answer. Ends when the file `parent` does."""
+    """Forks a child for every connection, which calls `become(order)`.
+
+    The other side sends signals for the child and gets its exit status at the end; a closed connection kills the child.
+    The server ends when the file `parent` is closed.
+    """
     children: dict[socket.socket, int] = {}
     while True:
         watched = [listener, *children, *([] if parent is None else [parent])]
@@ -154,7 +157,7 @@ def _serve(listener: socket.socket, become: Callable[[dict], int], answer_pid: b
 
 
 def _child(order: dict, files: list[int], become: Callable[[dict], int]) -> None:
-    """What a forked process does: another session, its own files, environment and folder, and then its work."""
+    """The work of a forked process: it takes its own session, files, environment and folder, and calls `become`."""
     status = 1
     try:
         os.setsid()
@@ -178,7 +181,7 @@ def _child(order: dict, files: list[int], become: Callable[[dict], int]) -> None
 
 
 def _become_run(order: dict) -> int:
-    """A run: first forks the process that its kernels will come from, while it is still as clean as it was."""
+    """Becomes a run. First it forks the warm process for its kernels, before anything else is loaded or changed."""
     from labhelpers.batch import run_process
 
     folder = tempfile.mkdtemp(dir=sys.argv[2])
@@ -214,7 +217,7 @@ def _die_with_parent() -> None:
 
 
 def main() -> None:
-    """The warm process itself: imports, then serves until its standard input ends."""
+    """The warm process itself: imports the libraries, then serves until its standard input is closed."""
     import importlib
 
     for name in _LIBRARIES:

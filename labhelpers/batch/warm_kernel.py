@@ -1,5 +1,7 @@
-"""Started as a notebook's kernel, asks the run's warm process for one instead, and stands for it: its signals go there,
-its end is that one's end. `python -I -S warm_kernel.py SOCKET KERNEL-ARGUMENTS…`; imports next to nothing, to be quick.
+"""Stands for a notebook's kernel: it asks the run's warm process to fork the kernel, and passes signals on to it.
+
+`python -I -S warm_kernel.py SOCKET KERNEL-ARGUMENTS…`. It ends, with the same exit status, when the kernel ends. It
+imports very little, so that it starts quickly.
 """
 
 import json

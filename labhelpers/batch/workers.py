@@ -1,7 +1,8 @@
-"""Carrying out a plan: Dask distributed hands runs to workers, here or on a cluster; outcomes come back as runs end.
+"""Carries out a plan: Dask distributed gives runs to workers, here or on a cluster, and collects their outcomes.
 
-By default a local cluster with as many workers as cores and memory allow; `scheduler` uses any that is there, so that
-Slurm, PBS, Kubernetes or SSH come with dask-jobqueue and its siblings (see docs/batch.md).
+By default this is a local cluster, with as many workers as cores and memory allow. `scheduler` is the address of any
+other Dask cluster: for Slurm, PBS, Kubernetes or SSH, start one with dask-jobqueue or a similar package (see
+docs/batch.md).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import signal
 import statistics
 import threading
@@ -31,7 +33,7 @@ from labhelpers.errors import UsageError
 from labhelpers.files import write_atomically
 from labhelpers.sources.locations import is_address
 
-RUN_GB = 2.0  # what a run of the tiny profile may need, where neither the plan nor an earlier record says
+RUN_GB = 2.0  # for a run of tiny, if neither the plan nor an earlier run says
 
 
 def run_batch(
@@ -43,16 +45,17 @@ def run_batch(
     retry_failed: bool = False,
     say: Callable[[str], None] = print,
 ) -> tuple[list[RunOutcome], str]:
-    """Carry out a plan; return the outcome of every run, in the plan's order, and the place where everything is.
+    """Carries out a plan. Returns the outcome of every run, in the plan's order, and the place of the output.
 
-    Runs that are finished in `output_dir` (a folder or an fsspec address) are not done again, failed ones only with
-    `retry_failed`. Raises UsageError before anything runs for what cannot be used, and KeyboardInterrupt, with a
-    message, when it was interrupted: the same call goes on from there.
+    Runs that are finished in `output_dir` (a folder or an fsspec address) are not done again, failed runs only with
+    `retry_failed`. Raises UsageError, before anything runs, for a plan or an argument that cannot be used, and
+    KeyboardInterrupt, with a message, when it is interrupted: the same call then continues.
     """
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1, not {workers}")
     plan = load_plan(plan_file)
     runs = expand(plan)
+    _check_dasks_settings()
     with contextlib.ExitStack() as stack:
         output = Output(output_dir or default_output(plan), stack)
         stack.enter_context(output.lock())
@@ -68,7 +71,7 @@ def run_batch(
                 _carry_out(plan, todo, done, output, client, threads, scheduler is None, say)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
-                f"interrupted: {len(done)} of {len(runs)} runs are done in {output.place}; the same command goes on"
+                f"interrupted: {len(done)} of {len(runs)} runs are done in {output.place}; the same command continues"
             ) from None
         finally:
             output.publish(*write_report(output.folder))
@@ -81,9 +84,10 @@ def default_output(plan: Plan) -> Path:
 
 
 def describe(plan_file: str | Path, output_dir: str | Path | None = None, workers: int | None = None) -> list[str]:
-    """What `--dry-run` says: the runs, and what they may take by the records of earlier ones. Writes nothing."""
+    """The lines of `--dry-run`: the runs, and the expected time and memory by earlier runs. Writes nothing."""
     plan = load_plan(plan_file)
     runs = expand(plan)
+    _check_dasks_settings()
     place = output_dir or default_output(plan)
     with contextlib.ExitStack() as stack:
         done = Output(place, stack).outcomes() if is_address(place) or Path(place).is_dir() else {}
@@ -100,6 +104,19 @@ def describe(plan_file: str | Path, output_dir: str | Path | None = None, worker
         f"time and memory by earlier runs: {seconds:.0f} s and {memory:.1f} GB a run, {_span(rounds * seconds)}"
     )
     return lines
+
+
+def _check_dasks_settings() -> None:
+    """Dask reads its files of settings (DASK_CONFIG, ~/.config/dask, …) when it is imported, and fails there."""
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        raise
+    except Exception as error:  # whatever YAML or a setting of the wrong type raises
+        where = f" (DASK_CONFIG is {os.environ['DASK_CONFIG']})" if "DASK_CONFIG" in os.environ else ""
+        raise UsageError(
+            f"Dask's settings cannot be read{where}: {' '.join(str(error).split())}; mend that file or remove it"
+        ) from None
 
 
 def _carry_out(
@@ -129,7 +146,7 @@ def _carry_out(
             else:
                 outcome = run.todo().without_worker(future.exception() if future.status == "error" else None)
             future.release()
-            if outcome.status == "interrupted":  # stopped by somebody else; not a way to end
+            if outcome.status == "interrupted":  # stopped from outside: the run has not ended
                 raise KeyboardInterrupt
             outcome = outcomes[run.id] = output.keep(outcome)
             left = (time.monotonic() - began) / done * (len(todo) - done)
@@ -140,7 +157,7 @@ def _carry_out(
             client.cancel(list(futures), force=True)
             with contextlib.suppress(Exception):
                 client.run(supervisor.stop, batch)
-                time.sleep(1)  # until the workers have looked
+                time.sleep(1)  # until the workers have noticed
         raise
 
 
@@ -163,10 +180,10 @@ def _job(plan: Plan, run: PlannedRun, batch: str, threads: int, output: Output, 
 
 @contextlib.contextmanager
 def _cluster(plan: Plan, todo: list[PlannedRun], done: dict, workers, scheduler, say: Callable) -> Iterator[tuple]:
-    """(client, threads a run) of a cluster that can carry out the plan."""
+    """(client, threads per run) of a cluster that can carry out the plan."""
     from distributed import Client, LocalCluster
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is in a run's outcome
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the outcome of a run says what matters
     with contextlib.ExitStack() as stack:
         if scheduler:
             threads = plan.threads or 1
@@ -177,13 +194,20 @@ def _cluster(plan: Plan, todo: list[PlannedRun], done: dict, workers, scheduler,
         else:
             count, threads = _size(plan, len(todo), done, workers)
             with _undisturbed():  # the workers keep it so: Ctrl-C is ours to handle
-                cluster = LocalCluster(
-                    n_workers=count,
-                    threads_per_worker=1,
-                    memory_limit=0,  # what a run takes is in its own process
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )
+                try:
+                    cluster = LocalCluster(
+                        n_workers=count,
+                        threads_per_worker=1,
+                        memory_limit=0,  # what a run takes is in its own process
+                        # Without an address Dask takes port 8787 all the same, and warns where it is busy.
+                        dashboard_address="127.0.0.1:0",
+                        scheduler_kwargs={"dashboard": False},
+                        silence_logs=logging.CRITICAL,
+                    )
+                except RuntimeError as error:
+                    reason = " ".join(str(error).split())
+                    advice = "check Dask's settings (DASK_CONFIG, ~/.config/dask)"
+                    raise UsageError(f"Dask's workers do not start here: {reason}; {advice}") from error
                 stack.enter_context(cluster)
                 client = stack.enter_context(Client(cluster))
         _check_workers(client, plan)
@@ -203,9 +227,9 @@ def _connected(scheduler: str):
 
 
 def _check_workers(client, plan: Plan) -> None:
-    """Refuse workers with another version of the package, and those that cannot isolate where that is needed."""
+    """Raises UsageError for workers with another version of the package, or without isolation where it is needed."""
 
-    def version():  # travels by value: a worker without the package can still answer
+    def version():  # sent by value: a worker without the package can answer
         try:
             import labhelpers
 
@@ -222,12 +246,12 @@ def _check_workers(client, plan: Plan) -> None:
             if why:
                 raise UsageError(
                     f"{plan.file}, field 'submissions': worker {worker} cannot isolate them ({why}); "
-                    "see docs/batch.md, and 'weak_isolation: true' to go on without"
+                    "see docs/batch.md, and 'weak_isolation: true' to run them without isolation"
                 )
 
 
 def _size(plan: Plan, runs: int, done: dict[str, RunOutcome], workers: int | None) -> tuple[int, int]:
-    """How many runs at a time on this machine, and with how many threads each."""
+    """How many runs at a time on this machine, and how many threads for each."""
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
 
@@ -238,7 +262,7 @@ def _size(plan: Plan, runs: int, done: dict[str, RunOutcome], workers: int | Non
 
 
 def _earlier(plan: Plan, outcomes: dict[str, RunOutcome]) -> tuple[float | None, float | None]:
-    """Seconds (mean) and gigabytes (most) of the finished runs of the same notebooks."""
+    """Mean seconds and largest memory (GB) of the finished runs of the same notebooks."""
     names = [path.stem for path in plan.notebooks]
     same = [one for one in outcomes.values() if one.status == "finished" and one.notebooks == names]
     memory = [one.peak_memory_gb for one in same if one.peak_memory_gb]
@@ -246,7 +270,7 @@ def _earlier(plan: Plan, outcomes: dict[str, RunOutcome]) -> tuple[float | None,
 
 
 def _remember(plan: Plan, runs: list[PlannedRun], output: Output) -> None:
-    """What the report needs to know of the plan, so that it can be rebuilt without it."""
+    """Writes `plan.json`: what the report needs from the plan, so that it can be written again without the plan."""
     kept = {"plan": plan.file.name, "notebooks": [path.stem for path in plan.notebooks], "profile": plan.profile}
     kept |= {"grid": list(plan.grid), "submissions": plan.submissions is not None}
     kept["runs"] = [
@@ -266,7 +290,7 @@ def _span(seconds: float) -> str:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """While this lasts, Ctrl-C is ignored, also by the processes that are started."""
+    """Ignores Ctrl-C inside the `with` block, also in processes that are started there."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -67,7 +68,13 @@ def check_mask_padding(mask_padding: Callable[[Any, int], Any]) -> None:
 
 
 def check_toxic_share(prediction: float, share: float) -> None:
-    """Checks a guess at the share of toxic greedy summaries: within 0.05 of `share` is right."""
+    """Checks a guess at the share of toxic greedy summaries: within 0.05 of `share` is right.
+
+    A `share` of NaN, when there was no such dialogue, leaves nothing to compare a guess with.
+    """
+    if math.isnan(share):
+        print("check_toxic_share: not measured, none of these dialogues has a raised voice. Raise eval_prompts.")
+        return
     judge(
         "check_toxic_share",
         lambda: min(max(round((float(given(prediction)) - share) / 0.1), -1), 1),

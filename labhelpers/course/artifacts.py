@@ -1,8 +1,8 @@
-"""What one notebook hands to another: named folders of files with a manifest, written whole or not at all.
+"""Artifacts: what one notebook hands to another, as named folders of files that are written completely or not at all.
 
-`run_dir/artifacts/NAME/` holds the files and `manifest.json`: who wrote them, with which parameters, and the sha256
-of each. Reading checks the hashes, so that a number in a late notebook can be trusted to come from the early one.
-Nothing is pickled: safetensors, JSON, JSONL, Arrow.
+`run_dir/artifacts/NAME/` holds the files and `manifest.json`, which says which notebook wrote them, with which
+parameters, and the sha256 of each file. Reading checks these hashes: a later notebook never uses files that were
+changed in between. Nothing is pickled: the formats are safetensors, JSON, JSONL and Arrow.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ class Artifacts:
         return f"Artifacts({', '.join(self.names()) or 'none yet'})"
 
     def names(self) -> list[str]:
-        """The names of the artifacts that are there, in alphabetical order."""
+        """The names of the existing artifacts, in alphabetical order."""
         return sorted(path.parent.name for path in self.folder.glob(f"[!.]*/{MANIFEST}"))
 
     def exists(self, name: str) -> bool:
-        """Whether an artifact of that name is there. Its files are not checked; `path` does that."""
+        """Whether an artifact of that name exists. Its files are not checked; `path` checks them."""
         return (self.folder / _checked_name(name) / MANIFEST).is_file()
 
     @contextlib.contextmanager
     def writing(self, name: str, producer: str = "", parameters: dict | None = None) -> Iterator[Path]:
-        """A new folder to write the artifact's files into; it takes its place when the `with` block ends well.
+        """A new folder for the artifact's files. It becomes the artifact when the `with` block ends without an error.
 
-        When the block raises, nothing of it stays and an older version is left as it was. `parameters` is whatever
-        JSON can hold. Raises ArtifactError when the disk is full or the folder cannot be written.
+        When the block raises, the folder is removed and an older version stays unchanged. `parameters` is a dictionary
+        that JSON can hold. Raises ArtifactError when the folder is empty or cannot be written, as on a full disk.
         """
         _checked_name(name)
         try:
@@ -73,9 +73,9 @@ class Artifacts:
             raise
 
     def path(self, name: str) -> Path:
-        """The folder of an artifact, after its presence and the hash of every file have been checked.
+        """The folder of an artifact, after a check of the hash of every file.
 
-        Raises ArtifactError that names the notebook to run when it is missing or altered.
+        Raises ArtifactError when the artifact is missing or was altered; the message names the notebook to run.
         """
         folder = self.folder / _checked_name(name)
         if not folder.is_dir():
@@ -106,7 +106,7 @@ class Artifacts:
     def save_table(
         self, name: str, table: pandas.DataFrame, producer: str = "", parameters: dict | None = None
     ) -> None:
-        """Keep a data frame as artifact `name`: one JSON object a row, floats in full, without the index."""
+        """Writes a data frame as artifact `name`: one JSON object per row, floats with all digits, no index."""
         with (
             self.writing(name, producer, parameters) as folder,
             (folder / f"{name}.jsonl").open("w", encoding="utf-8") as lines,
@@ -116,7 +116,7 @@ class Artifacts:
                 lines.write(json.dumps(row, ensure_ascii=False, default=_plain) + "\n")
 
     def load_table(self, name: str) -> pandas.DataFrame:
-        """The data frame kept with `save_table`, numbered from 0; what was NaN is missing."""
+        """The data frame that `save_table` wrote, its rows numbered from 0. NaN was written as null."""
         import pandas
 
         with (self.path(name) / f"{name}.jsonl").open(encoding="utf-8") as lines:
@@ -124,14 +124,14 @@ class Artifacts:
 
 
 def plain_number(value):
-    """A numpy or torch scalar as Python's own number; other values as they are."""
+    """A numpy or torch scalar as a Python number; any other value unchanged."""
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return value.item()
     return value
 
 
 def _plain(value):
-    """For json.dumps: numpy scalars and arrays, sets of facts and the like have no JSON form of their own."""
+    """For json.dumps: numpy and torch values as Python's. Raises TypeError for a value without a JSON form."""
     number = plain_number(value)
     if number is not value:
         return number
@@ -147,12 +147,12 @@ def _null_for_nan(value):
 
 def _checked_name(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9_]+", name):
-        raise ArtifactError(f"{name!r} is no name for an artifact: use small letters, digits and underscores")
+        raise ArtifactError(f"{name!r} is not a name for an artifact: use small letters, digits and underscores")
     return name
 
 
 def _files(folder: Path) -> list[str]:
-    """The relative paths of an artifact's files, '/' between their parts. Hidden ones are the system's, not ours."""
+    """The relative paths of an artifact's files, with '/' between parts, without hidden files (the system's)."""
     found = (path for path in folder.rglob("*") if path.is_file())
     names = (path.relative_to(folder).as_posix() for path in found)
     return sorted(name for name in names if name != MANIFEST and not name.rsplit("/", 1)[-1].startswith("."))
@@ -164,7 +164,7 @@ def _sha256(path: Path) -> str:
 
 
 def missing_artifact(name: str) -> str:
-    """What to say of an artifact that is not there: which notebook makes it, or what can be given in its place."""
+    """The message for a missing artifact: which notebook makes it, or what can be given instead."""
     advice = f"artifact '{name}' is not there: run notebook {_notebook(name)} first"
     if name in outline.GIVEN_BY:
         parameter, shipped = outline.GIVEN_BY[name]
@@ -173,7 +173,7 @@ def missing_artifact(name: str) -> str:
 
 
 def _notebook(name: str, manifest: dict | None = None) -> str:
-    """The notebook that makes an artifact: the course map's, else the manifest's producer."""
+    """The notebook that makes an artifact, by the course map or else by the manifest."""
     if made_by := outline.producer(name):
         return made_by.name
     return (manifest or {}).get("producer") or f"that writes '{name}'"

@@ -1,8 +1,8 @@
 """Executing the course's notebooks without a browser: papermill, one kernel process a notebook, in order.
 
-What papermill leaves to its caller is done here: a parameter that no notebook declares is refused before anything runs,
-the kernel is the interpreter that runs this module, a failure names notebook, cell and error on one line, and the
-executed notebook appears whole, also after a failure or Ctrl-C.
+This module adds four things to papermill. A parameter that no notebook declares is refused before anything runs. The
+kernel is the interpreter that runs this module. A failure names the notebook, the cell and the error on one line. The
+executed notebook appears as a complete file, also after a failure or Ctrl-C.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from labhelpers.course.run import default_run_dir, forget_results
 from labhelpers.errors import LabError, NotebookError, UsageError, disk_full, last_line, says_disk_full, storage_advice
 from labhelpers.files import writable_folder
 
-# What starts a kernel; what follows it is said by `own_kernel`.
+# The command that starts a kernel; `own_kernel` adds its arguments.
 KERNEL = (sys.executable, "-m", "ipykernel_launcher")
-# A kernel that is shut down while it still answers logs that its socket is closed, with a traceback, now and then.
+# A kernel that is shut down while it still answers sometimes logs a traceback: its socket is closed.
 _TRANSPORT_QUIET = {"loggers": {"tornado.general": {"level": "CRITICAL"}}}
 
 
@@ -39,21 +39,21 @@ def run_notebooks(
     kernel: Sequence[str] = KERNEL,
     say: Callable[[str], None] = print,
 ) -> dict[str, float]:
-    """Execute notebooks in order into `output_dir` (default `runs/PROFILE`); seconds taken by each.
+    """Executes notebooks in order and returns the seconds that each took, `{name: seconds}`.
 
-    `OUT/notebooks/NAME.ipynb` is the executed notebook, `OUT/results.json` what the notebooks recorded,
-    `OUT/artifacts` what they handed to each other. `kernel` is the command that starts a kernel. `say` gets one line a
-    notebook.
+    Everything goes into `output_dir` (default `runs/PROFILE`): `notebooks/NAME.ipynb` is an executed notebook,
+    `results.json` holds the recorded results, `artifacts/` the artifacts. `kernel` is the command that starts a kernel.
+    `say` gets one line per notebook.
 
-    Raises UsageError before anything has run, NotebookError for a notebook that failed, and KeyboardInterrupt made from
-    a NotebookError when it was interrupted; what was executed by then is kept.
+    Raises UsageError before anything runs, NotebookError when a notebook fails, and KeyboardInterrupt (with a
+    NotebookError as its cause) when it is interrupted. The notebook is kept as far as it was executed.
     """
     paths = find_notebooks(names)
     injected = check_parameters(paths, profile, parameters or {})
     out = _output_folder(output_dir or default_run_dir(profile), paths)
     kept = writable_folder(out / "notebooks")
     forget_results(out, [path.stem for path in paths])
-    for path in paths:  # an executed notebook of an earlier run beside a new one would tell two stories
+    for path in paths:  # notebooks of an earlier run beside new ones would contradict each other
         (kept / path.name).unlink(missing_ok=True)
     seconds = {}
     with own_kernel(kernel, LABHELPERS_RUN_DIR=str(out)):
@@ -69,16 +69,16 @@ def run_notebooks(
 
 @contextlib.contextmanager
 def own_kernel(command: Sequence[str] = KERNEL, **variables: str) -> Iterator[None]:
-    """While this lasts, the kernel "python3" is what `command` starts: by default the interpreter that runs this code,
-    whatever kernels are installed.
+    """Inside the `with` block, the kernel "python3" is what `command` starts, whatever kernels are installed.
 
-    Kernels started meanwhile get the environment `variables`, show no progress bars, read no IPython settings of the
-    user, need no home folder, and do not outlive the `with` block.
+    By default that is the interpreter that runs this code. Kernels started in the block get the environment
+    `variables`, show no progress bars, ignore the user's IPython settings, need no home folder, and are ended with the
+    block.
     """
     with tempfile.TemporaryDirectory(prefix="labs-", ignore_cleanup_errors=True) as folder:
         spec = Path(folder, "kernels", "python3", "kernel.json")
         spec.parent.mkdir(parents=True)
-        # What a kernel logs (its transport, its being shut down) would only bury our own message.
+        # The log of a kernel (its transport, its end) would only hide our own message.
         command = [*command, "-f", "{connection_file}", "--log-level=CRITICAL"]
         command += [f"--IPKernelApp.logging_config={_TRANSPORT_QUIET}"]
         spec.write_text(json.dumps({"argv": command, "display_name": "Python 3 (ipykernel)", "language": "python"}))
@@ -100,12 +100,12 @@ def own_kernel(command: Sequence[str] = KERNEL, **variables: str) -> Iterator[No
 
 
 def _execute(source: Path, target: Path, values: dict) -> None:
-    """One notebook through papermill; `target` appears when papermill is done, whichever way it ended."""
+    """Executes one notebook by papermill; `target` appears at the end, after a failure too."""
     import nbclient
     import papermill
 
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # it says again what we say
-    # papermill rewrites its output after every cell; a reader of `target` should not meet half a file.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # it repeats our messages
+    # papermill rewrites its output after every cell; a reader of `target` should never see half a file.
     draft = target.with_name(f".{target.stem}.{os.getpid()}.ipynb")
     try:
         papermill.execute_notebook(
@@ -133,17 +133,17 @@ def _execute(source: Path, target: Path, values: dict) -> None:
 
 
 def _keep(draft: Path, target: Path) -> Path | None:
-    """Keep what papermill saved of a notebook that did not end well: the file, None when it saved nothing whole."""
+    """Moves what papermill saved of a failed notebook to `target`; None when it saved no complete file."""
     try:
         json.loads(draft.read_text(encoding="utf-8"))
         os.replace(draft, target)
-    except (OSError, ValueError):  # interrupted while it was being written, or before
+    except (OSError, ValueError):  # interrupted before or during the writing
         return None
     return target
 
 
 def _running(draft: Path) -> int | None:
-    """The number of the last cell that was begun, for a kernel that cannot say; None when nothing was saved."""
+    """The number of the last cell that was started, when the kernel died; None when nothing was saved."""
     with contextlib.suppress(OSError, ValueError, KeyError):
         cells = json.loads(draft.read_text(encoding="utf-8"))["cells"]
         begun = [cell for cell in cells if cell["metadata"].get("papermill", {}).get("start_time")]
@@ -152,7 +152,7 @@ def _running(draft: Path) -> int | None:
 
 
 def _reason(error) -> str:
-    """What a cell raised, on one line: our own errors say it all themselves, others by class and last line."""
+    """The error of a cell on one line: the message of our own errors, class and last line of others."""
     ours = getattr(errors, error.ename, None)
     if isinstance(ours, type) and issubclass(ours, LabError):
         return " ".join(str(error.evalue).split())
@@ -170,7 +170,7 @@ def _output_folder(folder: str | Path, notebooks: list[Path]) -> Path:
 
 
 def _end_kernels(mark: str) -> None:
-    """End kernels that are still there, as after a second Ctrl-C: ours, told by a folder in their environment."""
+    """Ends our kernels that still run, as after a second Ctrl-C. A folder in their environment marks them as ours."""
     import psutil
 
     for child in psutil.Process().children(recursive=True):

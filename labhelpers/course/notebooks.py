@@ -15,7 +15,8 @@ def notebooks_dir(explicit: str | Path | None = None) -> Path:
     folder = Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "notebooks"
     if not folder.is_dir():
         raise UsageError(
-            f"no notebooks: {folder} is no folder; set LABHELPERS_NOTEBOOKS to the notebooks of a clone, or name files"
+            f"no notebooks: {folder} is not a folder; set LABHELPERS_NOTEBOOKS to the notebooks of a clone, or name "
+            "files"
         )
     return folder.resolve()
 
@@ -23,10 +24,10 @@ def notebooks_dir(explicit: str | Path | None = None) -> Path:
 def find_notebooks(
     names: Iterable[str | Path] = (), folder: str | Path | None = None, *, home: Path | None = None
 ) -> list[Path]:
-    """The files of the notebooks asked for, each by its name, the beginning of its name ("04"), or its path; in the
-    order asked for. No names: all in the folder, in order.
+    """The files of the notebooks in `names`, in that order; without names, all notebooks of the folder.
 
-    Paths are relative to `home` (default: the current folder). Raises UsageError for one that is not there.
+    Each of `names` is a notebook's name, the beginning of its name ("04"), or a path. Paths are relative to `home`
+    (default: the current folder). Raises UsageError for a notebook that does not exist or is named twice.
     """
     found = []
     for name in names:

@@ -1,4 +1,4 @@
-"""`--profile` and `-p NAME VALUE` of every command that takes them. Imports next to nothing, so that help is quick."""
+"""The options `--profile` and `-p NAME VALUE` of all commands. It imports very little, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from labhelpers.errors import UsageError
 
 
 def add_profile_options(command: argparse.ArgumentParser) -> None:
-    """Declares the two options; `given_parameters` reads the second."""
+    """Declares both options; `given_parameters` reads the values of `-p`."""
     command.add_argument("--profile", default="tiny", help="tiny (laptop, offline) or full (default: %(default)s)")
     command.add_argument(
         "-p",
@@ -24,9 +24,9 @@ def add_profile_options(command: argparse.ArgumentParser) -> None:
 
 
 def given_parameters(options: argparse.Namespace) -> dict[str, Any]:
-    """What was given with `-p`, {name: value}.
+    """The parameters given with `-p`, `{name: value}`.
 
-    Raises UsageError for a name that is given twice, ProfileError for text that is no value.
+    Raises UsageError for a name that is given twice, ProfileError for a text that is not a YAML value.
     """
     from labhelpers.course.parameters import parse_value
 

@@ -1,7 +1,7 @@
-"""The course map: which notebooks there are, in which order, and what each hands to which.
+"""The course map: the notebooks in their order, and the artifacts that each one needs and makes.
 
-Everything that needs a piece of it takes it from here: the check in a notebook's first cell and the advice for a
-missing artifact, the picture of the course, the tests that run notebooks side by side, reports and summaries.
+This is the only place that says so. The check in a notebook's first cell, the message about a missing artifact, the
+picture of the course, the tests, and the reports all read it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from labhelpers.errors import UsageError
 @dataclass(frozen=True)
 class Chapter:
     """One notebook: `name` is its file without `.ipynb`, `title` a few words, and then the artifacts that it must
-    have (`needs`), takes where they are there (`uses`) and leaves for others (`makes`)."""
+    have (`needs`), takes where they are there (`uses`) and leaves for others (`makes`). `multiples` are the parameters
+    that must be a multiple of a number in this notebook, whatever the profile allows."""
 
     name: str
     title: str
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     makes: tuple[str, ...] = ()
+    multiples: tuple[tuple[str, int], ...] = ()
 
     @property
     def number(self) -> str:
-        """The two digits that the name begins with."""
+        """The two digits at the beginning of the name."""
         return self.name[:2]
 
 
@@ -43,21 +45,25 @@ BEFORE_AFTER = Chapter(
     uses=("ppo_toxicity", "ppo_learned", "before_toxicity"),
 )  # fmt: skip
 REWARD_HACKING = Chapter("06_reward_hacking", "reward hacking", needs=("sft_adapter",))
-OTHER_METHODS = Chapter("07_other_methods", "other methods")
+OTHER_METHODS = Chapter(
+    "07_other_methods",
+    "other methods",
+    multiples=(("batch_size", 4),),  # 4: the responses that GRPO compares
+)
 
 CHAPTERS = (TOUR, FINETUNING, FEEDBACK, REWARD_MODEL, PPO, BEFORE_AFTER, REWARD_HACKING, OTHER_METHODS)
 
-# An artifact that may come from elsewhere: the parameter that takes it, and one that ships with the course.
+# Artifacts that can be given by a parameter instead: (the parameter, the one that ships with the course).
 GIVEN_BY = {"sft_adapter": ("sft_adapter", "data/adapters/sft")}
 
 
 def chapter(name: str) -> Chapter | None:
-    """The chapter of that file name, or None for a notebook that is not the course's."""
+    """The chapter with that file name, or None for a notebook that is not part of the course."""
     return next((one for one in CHAPTERS if one.name == name), None)
 
 
 def numbered(number: str) -> Chapter:
-    """The chapter with that number ("04"). Raises UsageError for one that there is not."""
+    """The chapter with that number, such as "04". Raises UsageError when there is none."""
     found = next((one for one in CHAPTERS if one.number == number), None)
     if found is None:
         known = ", ".join(one.number for one in CHAPTERS)
@@ -66,12 +72,12 @@ def numbered(number: str) -> Chapter:
 
 
 def producer(artifact: str) -> Chapter | None:
-    """The chapter that makes an artifact, or None for one that the course does not know."""
+    """The chapter that makes an artifact, or None when no chapter makes it."""
     return next((one for one in CHAPTERS if artifact in one.makes), None)
 
 
 def arrows() -> list[tuple[Chapter, Chapter]]:
-    """(from, to) for every chapter that takes something another one makes, each pair once."""
+    """(from, to) for every two chapters where the second uses an artifact of the first; each pair once."""
     return [
         (source, target)
         for target in CHAPTERS

@@ -1,4 +1,4 @@
-"""The parameters of notebooks: which a notebook declares, and what `-p NAME VALUE` means."""
+"""The parameters of notebooks: which ones a notebook declares, and the values given with `-p NAME VALUE`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from labhelpers.errors import NotebookError, ProfileError, close_matches, last_l
 from labhelpers.sources.hub import hub_id
 from labhelpers.sources.locations import is_address
 
-# Every notebook declares these; they have options of their own, so that what is asked for is said in one place.
+# Every notebook declares these, but they have their own options: a value is given in one place only.
 _OWN_OPTION = {"profile": "--profile", "run_dir": "--output-dir"}
 
 
@@ -40,32 +40,32 @@ def declared_parameters(notebook: Path) -> dict[str, object]:
 
 
 def parse_value(name: str, text: str, home: Path | None = None):
-    """The value of `-p NAME VALUE`: a YAML scalar or list; text as it stands where the profile wants text.
+    """The value of `-p NAME VALUE`: a YAML scalar or list, or the unchanged text where the profile wants text.
 
-    A local path, also a glob's, is made absolute, since notebooks work in a folder of their own: relative to `home`,
-    which is the folder of a plan for what a plan says, and the current folder (None) for a command. Raises
-    ProfileError for what is no value.
+    A local path or glob is made absolute, because a notebook runs in another folder. It is relative to `home`: the
+    folder of the plan for a batch, the current folder (None) for a command. Raises ProfileError when `text` is not a
+    YAML scalar or list.
     """
     import yaml
 
     if name in profiles.LOCATIONS:
         return None if text.lower() in ("", "~", "null") else _located(text, home or Path.cwd())
     if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", text):
-        return float(text)  # YAML 1.1 takes 5e-4 for text
+        return float(text)  # YAML 1.1 reads 5e-4 as text
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise ProfileError(f"parameter {name!r}: {text!r} is no YAML value; put quotes around text") from None
+        raise ProfileError(f"parameter {name!r}: {text!r} is not a YAML value; put quotes around text") from None
     if isinstance(value, dict):
         raise ProfileError(f"parameter {name!r} must be a single value or a list, not {text!r}")
     wants_text = name in ("dtype", "device", "rewards", "quantization")
     if value is not None and not isinstance(value, (str, list)) and wants_text:
         return text
-    return value if isinstance(value, (int, float, str, list, type(None))) else text  # a date is text here
+    return value if isinstance(value, (int, float, str, list, type(None))) else text  # a YAML date stays text
 
 
 def _located(text: str, home: Path) -> str:
-    """A local path as an absolute one; the course's own `data/…`, addresses and names of the Hub as they are."""
+    """A local path as an absolute path. Addresses, Hub ids and the course's `data/…` stay unchanged."""
     if is_address(text) or text.startswith("data/"):
         return text
     path = (home / Path(text).expanduser()).resolve()
@@ -73,10 +73,10 @@ def _located(text: str, home: Path) -> str:
 
 
 def check_parameters(notebooks: list[Path], profile: str, parameters: dict) -> dict[Path, dict]:
-    """What to inject into each notebook: those of `parameters` that it declares.
+    """The parameters for each notebook, `{notebook: {name: value}}`: those of `parameters` that it declares.
 
-    Raises ProfileError before anything has run: for a name that no notebook declares, a value of the wrong
-    type or out of range, an unknown profile.
+    Raises ProfileError for a name that no notebook declares, for a value of the wrong type or out of range, and for an
+    unknown profile.
     """
     declared = {notebook: declared_parameters(notebook) for notebook in notebooks}
     known = set().union(*declared.values()) - set(_OWN_OPTION)
@@ -97,7 +97,7 @@ def check_parameters(notebooks: list[Path], profile: str, parameters: dict) -> d
 
 
 def _check_like(name: str, value, default) -> None:
-    """A parameter of a notebook alone has the type of its default; None on either side says nothing."""
+    """Checks a parameter that is not in the profile: it must have the type of its default. None is always accepted."""
     if value is None or default is None:
         return
     number = isinstance(default, (int, float)) and not isinstance(default, bool)

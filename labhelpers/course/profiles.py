@@ -21,7 +21,7 @@ from labhelpers.validation import STRICT, Count, CountOrZero, Fraction, Positive
 
 
 def _names(value: Any) -> Any:
-    """ "toxicity, learned" and ["toxicity", "learned"] as a tuple; anything else as it is, to be refused."""
+    """ "toxicity, learned" or ["toxicity", "learned"] as a tuple. Any other value stays, and is refused later."""
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, Sequence) or not all(isinstance(name, str) for name in value):
@@ -34,32 +34,35 @@ def _path(value: Any) -> Any:
 
 
 Location = Annotated[Text, BeforeValidator(_path)]
-Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_names)]
+Rewards = Annotated[tuple[Literal["toxicity", "learned"], ...], Field(min_length=1), BeforeValidator(_names)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
+Draws = Annotated[int, Field(ge=100)]  # of fewer, the ends of a 95 % interval would be the two or three outermost
 
 
 @checked(ProfileError, "parameter")
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Profile:
-    """Settings of one run. Locations are a local path, a Hub id (`owner/name`, `owner/name@revision`) or an address
-    such as `s3://bucket/key`; sizes count rows, rates are per optimiser step, `*_chars` and `*_tokens` count
-    characters and tokens.
+    """The settings of one run.
 
-    Raises ProfileError, with all problems in one message, for values that cannot be used.
+    A location is a local path, a Hub id (`owner/name`, `owner/name@revision`) or an address such as `s3://bucket/key`.
+    Batch sizes count rows, `*_chars` characters and `*_tokens` tokens. Raises ProfileError for values that cannot be
+    used; the message lists all problems.
     """
 
     name: Literal["tiny", "full"]
-    # where things are
+    # locations
     policy_model: Location
     sft_adapter: Location | None  # None: the artifact of notebook 01
     reward_model: Location
     toxicity_model: Location
+    harmless_label: Text  # what toxicity_model calls a text that is not toxic; every other label counts as toxic
     judge_model: Location | None
+    judge_harmless_label: Text
     decoder_model: Location | None
     dialogues: Location
     feedback: Location
     lexicon: Location | None
-    # how it computes
+    # device and precision
     dtype: Literal["auto", "float64", "float32", "bfloat16", "float16"]
     device: Text
     threads: Count | None
@@ -93,11 +96,11 @@ class Profile:
     kl_coef: Rate
     lam: Fraction
     max_new_tokens: Count
-    rewards: Names
+    rewards: Rewards
     # what is measured (notebooks 04 and 05)
     eval_prompts: Count
     eval_batch_size: Count
-    bootstrap_samples: Count
+    bootstrap_samples: Draws
 
     @model_validator(mode="after")
     def _keeps_some_dialogues(self) -> Profile:
@@ -105,14 +108,25 @@ class Profile:
             raise ValueError(f"min_chars ({self.min_chars}) must be less than max_chars ({self.max_chars})")
         return self
 
+    @model_validator(mode="after")
+    def _mini_batches_fill_the_batch(self) -> Profile:
+        if self.batch_size > self.mini_batch_size and self.batch_size % self.mini_batch_size:
+            raise ValueError(
+                f"batch_size ({self.batch_size}) must be a multiple of mini_batch_size ({self.mini_batch_size}), "
+                "or smaller than it"
+            )
+        return self
 
-# A location that begins with "data/" means the data that ships with the course, wherever that is (see data_dir).
+
+# A location that begins with "data/" is in the data that ships with the course; `data_dir` finds its folder.
 _TINY: dict[str, Any] = {
     "policy_model": "data/models/t5-base-summariser",
     "sft_adapter": None,
     "reward_model": "data/models/roberta-base",
     "toxicity_model": "data/models/roberta-hate",
+    "harmless_label": "nothate",
     "judge_model": "data/models/roberta-hate-judge",
+    "judge_harmless_label": "nothate",
     "decoder_model": "data/models/llama-summariser",
     "dialogues": "data/dialogues",
     "feedback": "data/feedback/rankings.jsonl",
@@ -156,7 +170,9 @@ _FULL: dict[str, Any] = {
     "sft_adapter": None,
     "reward_model": "roberta-base",
     "toxicity_model": "facebook/roberta-hate-speech-dynabench-r4-target",
+    "harmless_label": "nothate",
     "judge_model": None,
+    "judge_harmless_label": "nothate",
     "decoder_model": None,
     "dialogues": "knkarthick/dialogsum",
     "feedback": "data/feedback/rankings.jsonl",
@@ -202,7 +218,7 @@ MODEL_LOCATIONS = tuple(field for field in LOCATIONS if field.endswith(("_model"
 
 
 def load_profile(name: str = "tiny", **overrides: Any) -> Profile:
-    """The profile called `name` ("tiny" or "full"), with `overrides` for single fields; None keeps the profile's.
+    """The profile `name` ("tiny" or "full"). `overrides` replace single fields; None keeps the profile's value.
 
     Raises ProfileError for an unknown profile or field, a value of the wrong type, or one out of range.
     """
@@ -218,7 +234,7 @@ def load_profile(name: str = "tiny", **overrides: Any) -> Profile:
 
 
 def _resolve(location: str) -> str:
-    """An absolute path for a location in the course's data; any other location as it is."""
+    """A location in the course's data as an absolute path; any other location unchanged."""
     if not location.startswith("data/") or Path(location).is_absolute():
         return location
     return str(data_dir() / location.removeprefix("data/"))

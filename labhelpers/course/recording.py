@@ -1,7 +1,7 @@
-"""Storing the notebooks' outputs: what a reader sees before running anything, and what nbval compares with.
+"""`labs record`: stores the outputs of the notebooks, which readers see before they run anything and nbval compares.
 
-Stored outputs must be the same on every machine, so they hold no path, no time, no address in memory, and nothing that
-a library said on stderr. Either all notebooks asked for are stored or none.
+Stored outputs must be the same on every machine. So they hold no path, no time, no address in memory, and no message on
+stderr. Either all requested notebooks are stored, or none.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from labhelpers.course.notebooks import find_notebooks, notebooks_dir
 from labhelpers.errors import NotebookError, storage_advice
 from labhelpers.files import writable_folder, write_all
 
-# What Jupyter and its tools note about one execution, and what would differ in the next.
+# Metadata of Jupyter and its tools about one execution: they differ in the next one.
 _PASSING = ("execution", "papermill", "ExecuteTime", "collapsed", "scrolled", "widgets")
-_WIDGET = "application/vnd.jupyter.widget-view+json"  # refers to live state by a random number
+_WIDGET = "application/vnd.jupyter.widget-view+json"  # holds a random id of live state
 _FOREIGN = {
     "an address in memory": re.compile(r"\bat 0x[0-9a-fA-F]{4,}"),
     "a path of this machine": re.compile(r"(?<![\w.:/])/(home|Users|tmp|var/folders)/|\b[A-Z]:\\\w"),
@@ -34,13 +34,13 @@ def record_outputs(
     run_dir: str | Path | None = None,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
-    """Execute notebooks as they stand (the tiny profile) and store their outputs in them; the files written.
+    """Executes notebooks with the tiny profile, stores their outputs in them, and returns the files written.
 
-    With `names`, only those are stored, and the notebooks before the last of them are executed too for what they hand
-    over; with `run_dir`, a folder of an earlier run, only those are executed and the rest is taken from there.
+    With `names`, only these are stored; the notebooks before them are executed too, for their artifacts. With
+    `run_dir`, the folder of an earlier run, the artifacts come from there, and only `names` are executed. `say` gets
+    one line per notebook.
 
-    Raises NotebookError, and leaves every file as it was, when a notebook fails or says something that
-    cannot be stored.
+    Raises NotebookError when a notebook fails or has an output that cannot be stored; every file is then unchanged.
     """
     wanted = find_notebooks(names)
     paths = sorted(wanted)
@@ -64,7 +64,7 @@ def record_outputs(
 
 
 def executed(path: Path, run_dir: Path) -> str:
-    """The text of a notebook file after execution, with storable outputs only."""
+    """Executes a notebook and returns its file's text. Raises NotebookError for an output that cannot be stored."""
     import nbclient
     import nbformat
 
@@ -103,14 +103,16 @@ def executed(path: Path, run_dir: Path) -> str:
 
 
 def code_hash(notebook) -> str:
-    """A sha256 of all code cells: stored outputs belong to this code and no other."""
+    """A sha256 of all code cells: it tells whether stored outputs belong to this code."""
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     return hashlib.sha256("\n\0".join(code).encode("utf-8")).hexdigest()
 
 
 def _tidy(outputs: list) -> list:
-    """Outputs without live widgets' references, and consecutive pieces of one stream joined: how a stream is cut into
-    pieces depends on timing."""
+    """Outputs without references to live widgets, and with the pieces of one stream joined.
+
+    How a stream is cut into pieces depends on timing.
+    """
     tidy = []
     for output in outputs:
         if "data" in output:
@@ -124,7 +126,7 @@ def _tidy(outputs: list) -> list:
 
 
 def _unstorable(outputs: list, machine: list[str]) -> list[str]:
-    """What in a cell's outputs keeps it from being stored, in words."""
+    """The reasons why a cell's outputs cannot be stored; empty when they can."""
     problems = []
     for output in outputs:
         if output.output_type == "stream" and output.name == "stderr":

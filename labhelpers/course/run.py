@@ -1,7 +1,8 @@
-"""The start of every notebook: where its files go, how it computes, and the numbers that it is known by.
+"""The start of every notebook (its settings, folders, seeds and threads), and the results that it records.
 
-`start` comes before any import of transformers or datasets, because those read their environment when they are
-imported. `record` keeps a result in `run_dir/results.json`: `{notebook: {result: number | text | list | null}}`.
+`start` must come before any import of transformers or datasets, because these libraries read environment variables when
+they are imported. `record` writes a result to `run_dir/results.json`, `{notebook: {name: value}}`; a value is a number,
+text, null, or a list of these.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from labhelpers.sources.locations import is_address, model_folder
 
 RESULTS = "results.json"
 
-# tiny is complete as shipped: a look at the network would only make it slow, or different next year.
+# tiny needs no network: a request would only make it slow, or different next year.
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1"}
 _QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
@@ -34,13 +35,13 @@ _QUIET = {
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TRL_EXPERIMENTAL_SILENCE": "1",
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # else deterministic algorithms on a GPU warn
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it, deterministic algorithms warn on a GPU
 }
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Run:
-    """What a notebook works with: its profile, its seed, and the places for its artifacts and figures."""
+    """What a notebook works with: its profile, its seed, and the folders for its artifacts and figures."""
 
     notebook: str
     profile: Profile
@@ -49,7 +50,7 @@ class Run:
 
     @property
     def artifacts(self) -> Artifacts:
-        """What the notebooks of this run hand to each other."""
+        """The artifacts of this run, which its notebooks hand to each other."""
         return Artifacts(self.run_dir)
 
     @property
@@ -57,7 +58,7 @@ class Run:
         """The folder for figures."""
         return self.run_dir / "figures"
 
-    def __repr__(self) -> str:  # no path: notebooks show it, and stored outputs hold none
+    def __repr__(self) -> str:  # without the path: stored outputs must not hold one
         return f"Run({self.notebook}, profile={self.profile.name}, seed={self.seed})"
 
 
@@ -65,13 +66,14 @@ _current: Run | None = None
 
 
 def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Path | None = None, **overrides) -> Run:
-    """Begin a notebook: settle its profile and folder, seed every generator, and forget its earlier results.
+    """Begins a notebook: loads its profile, makes its folder, seeds every generator, and deletes its earlier results.
 
-    `run_dir`: None means the environment variable LABHELPERS_RUN_DIR, else `runs/PROFILE` in the repository (or
-    in the current folder for an installed package). `overrides` go to `load_profile`.
+    `run_dir` None means the environment variable LABHELPERS_RUN_DIR, or else `runs/PROFILE` in the repository (in the
+    current folder for an installed package). `overrides` go to `load_profile`. Every model that `overrides` names, also
+    with the value None, is fetched here.
 
-    Raises ProfileError for an unusable profile, seed or override, `LabError` when the folder cannot
-    be written, `ModelError` when a model named in `overrides` (also as None) cannot be had.
+    Raises ProfileError for an unusable profile, seed or override, ArtifactError for a missing artifact, LabError when
+    the folder cannot be written, ModelError when a model named in `overrides` (also as None) cannot be had.
     """
     global _current
     settings = load_profile(profile, **overrides)
@@ -90,10 +92,10 @@ def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Pa
 
 
 def record(name: str, value) -> None:
-    """Keep a result of the notebook that was started: a number, text, None, or a list of these.
+    """Records a result of the current notebook: a number, text, None, or a list of these.
 
-    numpy and torch scalars become Python's numbers; what is not finite becomes None, since JSON has no NaN. Raises
-    `LabError` for anything else, and outside a started notebook.
+    numpy and torch scalars become Python numbers. Numbers that are not finite become None, because JSON has no NaN.
+    Raises LabError for any other value, and when no notebook was started.
     """
     if _current is None:
         raise LabError(f"result '{name}' belongs to no notebook: call labhelpers.start(...) first, in the first cell")
@@ -103,7 +105,7 @@ def record(name: str, value) -> None:
 
 
 def read_results(run_dir: str | Path) -> dict[str, dict]:
-    """The results kept in `run_dir` so far, `{notebook: {name: value}}`; empty when there are none."""
+    """The results recorded in `run_dir` so far, `{notebook: {name: value}}`. Raises LabError for an unreadable file."""
     path = Path(run_dir) / RESULTS
     if not path.exists():
         return {}
@@ -117,7 +119,7 @@ def read_results(run_dir: str | Path) -> dict[str, dict]:
 
 
 def forget_results(run_dir: str | Path, notebooks: list[str]) -> None:
-    """Remove what earlier executions of `notebooks` have recorded, so that no old number passes for a new one."""
+    """Deletes what earlier executions of `notebooks` recorded, so that no old number is taken for a new one."""
     results = read_results(run_dir)
     kept = {notebook: entry for notebook, entry in results.items() if notebook not in notebooks}
     if kept != results:
@@ -125,7 +127,7 @@ def forget_results(run_dir: str | Path, notebooks: list[str]) -> None:
 
 
 def default_run_dir(profile: str) -> Path:
-    """`runs/PROFILE` in the repository that the package is run from, or in the current folder."""
+    """`runs/PROFILE` in the repository that contains the package, or else in the current folder."""
     repository = Path(__file__).resolve().parents[2]
     home = repository if (repository / "pyproject.toml").is_file() else Path.cwd()
     return home / "runs" / profile
@@ -154,16 +156,18 @@ def _recordable(name: str, value):
 
 
 def _prepare_environment(run: Run) -> None:
-    """Environment variables that libraries read when they are imported. What the user has set wins, but for being
-    offline: tiny never looks at the network."""
+    """Sets environment variables that libraries read when they are imported.
+
+    A variable that the user has set is kept, with one exception: tiny is always offline.
+    """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     if run.profile.name != "tiny":
         return
     os.environ.update(_OFFLINE)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    # A cache of its own: nothing that an earlier year left in a home folder can change the outcome, and no home
-    # folder is needed. Everything beneath it is found from HF_HOME.
+    # A cache in the run's folder: old files in a home folder cannot change the results, and no home
+    # folder is needed. All other caches of the Hub's libraries lie below HF_HOME.
     cache = run.run_dir / "cache"
     os.environ.setdefault("HF_HOME", str(cache / "huggingface"))
     if not os.access(Path.home(), os.W_OK):
@@ -171,7 +175,7 @@ def _prepare_environment(run: Run) -> None:
 
 
 def _prepare_libraries(run: Run) -> None:
-    """Seeds, threads and deterministic algorithms, and no bars or advice from libraries in the cells' outputs."""
+    """Sets seeds, threads and deterministic algorithms, and silences progress bars and advice of libraries."""
     import datasets
     import numpy
     import torch
@@ -182,9 +186,9 @@ def _prepare_libraries(run: Run) -> None:
     random.seed(run.seed)
     numpy.random.seed(run.seed)
     torch.manual_seed(run.seed)
-    # Costs nothing at tiny's size; a large GPU run would pay for it in speed.
+    # For tiny this costs nothing; it would slow down a large run on a GPU.
     torch.use_deterministic_algorithms(run.profile.name == "tiny", warn_only=True)
-    # Filling fresh memory with NaN only shows up code that reads what it never wrote, and takes 7 % of the time.
+    # Filling new memory with NaN only helps to find bugs, and takes 7 % of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False
     keep_freed_memory()
     if run.profile.threads:
@@ -202,24 +206,32 @@ def _prepare_libraries(run: Run) -> None:
 
 
 def _check_needs(run: Run) -> None:
-    """Says in the first cell what the notebook would miss later, after minutes perhaps."""
+    """Says in the first cell what the notebook would stumble over later, after minutes perhaps."""
     chapter = outline.chapter(run.notebook)
     for name in chapter.needs if chapter else ():
         parameter, _ = outline.GIVEN_BY.get(name, (None, None))
         if not (parameter and getattr(run.profile, parameter)) and not run.artifacts.exists(name):
             raise ArtifactError(missing_artifact(name))
+    for parameter, number in chapter.multiples if chapter else ():
+        value = getattr(run.profile, parameter)
+        if value % number:
+            raise ProfileError(
+                f"parameter {parameter} is {value}, it must be a multiple of {number} in notebook {run.notebook}."
+            )
 
 
 def _fetch_models(settings: Profile, declared: Iterable[str]) -> Profile:
-    """The settings with every model that the notebook declares as a local folder: what comes from the Hub or a bucket
-    is fetched before anything is computed, and what cannot be had is said in the first cell."""
+    """Fetches the models that the notebook declares, and returns settings with their local folders.
+
+    A model on the Hub or in a bucket that cannot be fetched is an error in the first cell, before any computation.
+    """
     locations = {field: getattr(settings, field) for field in declared if field in MODEL_LOCATIONS}
     remote = {field: place for field, place in locations.items() if place and (is_address(place) or hub_id(place))}
     return dataclasses.replace(settings, **{field: model_folder(place) for field, place in remote.items()})
 
 
 def _insist_on_offline() -> None:
-    """The Hub's library reads HF_HUB_OFFLINE once, when it is imported; it may have been imported before start()."""
+    """Switches the Hub's libraries offline even if they were imported before `start`, when they read variables."""
     for module, attribute in (
         ("huggingface_hub.constants", "HF_HUB_OFFLINE"),
         ("datasets.config", "HF_HUB_OFFLINE"),

@@ -1,4 +1,4 @@
-"""Human feedback (notebook on human feedback): its forms on disk, rankings and their pairs, ranking by clicking."""
+"""Human feedback: reading rankings in several formats, making pairs from them, and a widget for ranking responses."""
 
 import lazy_loader
 

@@ -1,25 +1,24 @@
-"""One line of human feedback, in any of the forms that people send it in.
+"""Reads one line of human feedback, in any of four formats.
 
-Four forms of a ranking are read, each known by a column name that no other form has:
+Each format is recognised by a column name that no other format has:
 
-==================  ==================================================================  ==========================
-form                columns                                                             meaning
-==================  ==================================================================  ==========================
-Ground Truth / A2I  `inputContent`, `humanAnswers` (`ranking_1`, `ranking_2`…)  rank, 1 is best
-plain table         `prompt`, `responses`, `ranks`                                rank, 1 is best
-the lab's data set  `prompt`, `response`, `ranking`                               0 or 1, **1 is preferred**
-star ratings        `prompt`, `responses`, `star_ratings`                         stars, more is better
-==================  ==================================================================  ==========================
+==================  ==============================================================  ==========================
+format              columns                                                         meaning
+==================  ==============================================================  ==========================
+Ground Truth / A2I  `inputContent`, `humanAnswers` (`ranking_1`, `ranking_2`, …)    rank, 1 is best
+plain table         `prompt`, `responses`, `ranks`                                  rank, 1 is best
+the lab's data set  `prompt`, `response`, `ranking`                                 0 or 1, **1 is preferred**
+star ratings        `prompt`, `responses`, `star_ratings`                           stars, more is better
+==================  ==============================================================  ==========================
 
-(An A2I answer may also hold `star_rating_1`, …) A line with two of `ranks`, `ranking` and `star_ratings` is an
-error, never a guess. In a .csv the lists are written as JSON.
+(An A2I answer may also hold `star_rating_1`, …) A line with two of `ranks`, `ranking` and `star_ratings` is an error,
+never a guess. In a .csv the lists are written as JSON.
 
-A line is either a ranking, or a Problem that says why not; what to do about it is decided in `rankings`.
+A line gives rankings, or Problems that say why not; `rankings` decides what to do about a Problem.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from functools import partial
 
 import numpy as np
 
-from labhelpers.sources.locations import Record, text_problem
+from labhelpers.sources.locations import Record, parse_json, text_problem
 
 _NO_ANSWER = {"answerContent": {}}
 _RANK_COLUMNS = {"ranks": "ranks", "ranking": "ranking", "star_ratings": "stars", "star_rating": "stars"}
@@ -35,7 +34,7 @@ _RANK_COLUMNS = {"ranks": "ranks", "ranking": "ranking", "star_ratings": "stars"
 
 @dataclass(frozen=True)
 class Problem:
-    """A line or an answer that gave no ranking. `malformed` is False where somebody merely did not answer."""
+    """A line or an answer that gave no ranking. `malformed` is False if somebody only did not answer."""
 
     file: str
     line: int
@@ -48,7 +47,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Ranking:
-    """One person's order of the responses that this person ranked; `key` stays the same when they answer again."""
+    """One person's order of the responses that this person ranked.
+
+    `key` stays the same when a person with a name answers the same item again. Of answers without a name nobody knows
+    whether they are one person's: each has a key of its own.
+    """
 
     prompt: str
     responses: list[str]
@@ -58,17 +61,17 @@ class Ranking:
 
 
 class _Unanswered(Exception):
-    """Fewer than two responses were ranked: nothing wrong with the line, and nothing to learn from it."""
+    """Fewer than two responses were ranked: the line is valid, but there is nothing to learn from it."""
 
 
 def answers(record: Record) -> Iterator[Ranking | Problem]:
-    """The rankings on one line; a Problem in the place of each that cannot be used."""
+    """The rankings on one line, with a Problem instead of each one that cannot be used."""
     if record.problem:
         yield Problem(record.file, record.line, record.problem)
         return
     try:
         is_a2i = "humanAnswers" in record.fields
-        readers = _a2i_readers(record.fields) if is_a2i else [partial(_table_row, record.fields)]
+        readers = _a2i_readers(record) if is_a2i else [partial(_table_row, record)]
     except ValueError as error:
         yield Problem(record.file, record.line, str(error))
         return
@@ -81,8 +84,9 @@ def answers(record: Record) -> Iterator[Ranking | Problem]:
             yield Problem(record.file, record.line, str(error), malformed=False)
 
 
-def _a2i_readers(fields: dict) -> list[Callable[[], Ranking]]:
+def _a2i_readers(record: Record) -> list[Callable[[], Ranking]]:
     """One reader per human answer, so that one bad answer does not take its neighbours with it."""
+    fields = record.fields
     beside = [column for column in _RANK_COLUMNS if column in fields]
     if beside:
         raise ValueError(f"holds both `humanAnswers` and `{beside[0]}`; keep one")
@@ -95,10 +99,13 @@ def _a2i_readers(fields: dict) -> list[Callable[[], Ranking]]:
     if not isinstance(given, list):
         raise ValueError(f"`humanAnswers` must be a list, but is {type(given).__name__}")
     responses = _responses("responses", responses)
-    return [partial(_a2i_answer, prompt, responses, answer, seat) for seat, answer in enumerate(given or [_NO_ANSWER])]
+    return [
+        partial(_a2i_answer, prompt, responses, answer, (record.file, record.line, number))
+        for number, answer in enumerate(given or [_NO_ANSWER])
+    ]
 
 
-def _a2i_answer(prompt, responses: list[str], answer, seat: int) -> Ranking:
+def _a2i_answer(prompt, responses: list[str], answer, place: tuple) -> Ranking:
     content = answer.get("answerContent") if isinstance(answer, dict) else None
     if not isinstance(content, dict):
         raise ValueError("an entry of `humanAnswers` has no `answerContent`")
@@ -113,12 +120,11 @@ def _a2i_answer(prompt, responses: list[str], answer, seat: int) -> Ranking:
     if len(forms) > 1:
         raise ValueError("holds both `ranking_…` and `star_rating_…`; keep one")
     form, values = next(iter(forms.items()), ("ranks", [None] * len(responses)))
-    annotator = _annotator(answer.get("workerId"))
-    # People without a name who answered on one line are different people: their places on it tell them apart.
-    return _ranking(prompt, responses, form, values, annotator, 0 if annotator else seat)
+    return _ranking(prompt, responses, form, values, _annotator(answer.get("workerId")), place)
 
 
-def _table_row(fields: dict) -> Ranking:
+def _table_row(record: Record) -> Ranking:
+    fields = record.fields
     present = [column for column in _RANK_COLUMNS if column in fields]
     if len(present) > 1:
         raise ValueError(f"holds both `{present[0]}` and `{present[1]}`, which rank in different ways; keep one")
@@ -133,11 +139,12 @@ def _table_row(fields: dict) -> Ranking:
     if len(values) != len(responses):
         raise ValueError(f"{len(responses)} responses, but {len(values)} values in `{present[0]}`")
     annotator = _annotator(fields.get("annotator"))
-    return _ranking(fields.get("prompt"), responses, _RANK_COLUMNS[present[0]], values, annotator)
+    place = (record.file, record.line)
+    return _ranking(fields.get("prompt"), responses, _RANK_COLUMNS[present[0]], values, annotator, place)
 
 
-def _ranking(prompt, responses: list[str], form: str, values: list, annotator: str | None, seat: int = 0) -> Ranking:
-    """Values of any form as ranks, the unanswered ones left out."""
+def _ranking(prompt, responses: list[str], form: str, values: list, annotator: str | None, place: tuple) -> Ranking:
+    """Values of any form as ranks, the unanswered ones left out. `place` is where the answer stands."""
     problem = text_problem(prompt)
     if problem:
         raise ValueError(f"`prompt` {problem}")
@@ -165,7 +172,7 @@ def _ranking(prompt, responses: list[str], form: str, values: list, annotator: s
             raise ValueError(f"the same text is ranked {ranks[text]} and {number}: {text!r:.60}")
     if len(ranks) < 2:
         raise _Unanswered(f"{len(ranks)} different text(s) of {len(responses)} responses are ranked; a pair needs two")
-    key = (prompt, tuple(sorted(responses)), annotator, seat)
+    key = (prompt, tuple(sorted(responses)), annotator) if annotator else place
     return Ranking(prompt, list(ranks), list(ranks.values()), annotator, key)
 
 
@@ -183,7 +190,7 @@ def _responses(column: str, value) -> list[str]:
 def _list(column: str, value) -> list:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except (ValueError, RecursionError):
             raise ValueError(f"`{column}` must be a list (in a .csv: as JSON), but is the text {value!r:.40}") from None
     if not isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Ranking responses by clicking, in a notebook: an annotator's seat, with every answer saved at once.
+"""A widget to rank responses by clicking in a notebook. Every answer is saved at once.
 
 The file has one answer a line in the format of Ground Truth and A2I (see `labhelpers.feedback.formats`), as a labelling
 job writes it; `load_rankings` reads it back.
@@ -54,7 +54,7 @@ class RankingFile:
             with open(self.path, "ab+") as file:
                 before = file.tell()
                 file.seek(max(before - 1, 0))
-                start = "" if file.read(1) in (b"", b"\n") else "\n"  # somebody's last line may lack its end
+                start = "" if file.read(1) in (b"", b"\n") else "\n"  # the last line may lack its line break
                 try:
                     file.write((start + json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8"))
                     file.flush()

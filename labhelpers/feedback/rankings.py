@@ -1,11 +1,13 @@
 """Human feedback: rankings of several responses to one prompt, and the (chosen, rejected) pairs made of them.
 
-The forms that a line may have stand in `labhelpers.feedback.formats`; each has a column name that no other form has.
+The formats of a line are described in `labhelpers.feedback.formats`; each has a column name that no other form has.
 
 What is done with what people really send: ranks as strings ("1") are read as numbers · equal ranks are ties and give no
 pair · a response without a rank (missing, null, empty) is left out for that annotator, and an answer that ranks fewer
-than two responses is skipped and counted · the same annotator answering the same item again: the last answer counts ·
-items may differ in their number of responses.
+than two responses is skipped and counted · a named annotator answering the same item again: the last answer counts ·
+answers without a name are different people's, also where they are equal: two who agree are two votes (so do not load a
+file of nameless answers twice) · items may differ in their number of responses · an object that names a key twice is
+malformed.
 """
 
 from __future__ import annotations
@@ -87,7 +89,7 @@ def add_rankings(*rankings: Dataset) -> Dataset:
     seen: dict[tuple, int] = {}
     for index, row in enumerate(together):
         order = tuple(sorted(zip(row["responses"], row["ranks"], strict=True)))
-        who = row["annotator"] or index  # nobody knows whether two people without a name are one
+        who = row["annotator"] or index  # two answers without a name may be from different people
         seen.setdefault((row["prompt"], order, who), index)
     return together.select(list(seen.values()))
 
@@ -101,7 +103,8 @@ def to_pairs(rankings: Dataset, annotators: str = "all") -> Dataset:
     the pairs of one prompt, which are correlated: weigh and resample by it. `agreement` is the share of the annotators
     of this pair who prefer `chosen`, a tie counting half. Raises DataError for another value of `annotators`.
 
-    Equal texts are one response; a text that one answer ranks twice, differently, is left out for contradicting itself.
+    Equal texts are one response; a text with two different ranks in one answer is left out, because the answer
+    contradicts itself.
     """
     from datasets import Dataset, Features, Value
 
@@ -112,7 +115,7 @@ def to_pairs(rankings: Dataset, annotators: str = "all") -> Dataset:
     for row in rankings:
         for a, b, sign in comparisons(row["responses"], row["ranks"]):
             prompt = row["prompt"]
-            if (prompt, b, a) in votes:  # somebody else saw these two the other way round
+            if (prompt, b, a) in votes:  # another answer has these two in the other order
                 a, b, sign = b, a, -sign
             votes.setdefault((prompt, a, b), [0, 0, 0])[{-1: 0, 1: 1, 0: 2}[sign]] += 1
             if sign:
@@ -147,7 +150,7 @@ def split_by_prompt(data: Dataset, test_share: float = 0.2, seed: int = 0) -> tu
         raise DataError(f"{len(draws)} prompt(s) cannot be split into two sides; load more feedback.")
     test = {p for p, u in draws.items() if u < test_share}
     by_draw = sorted(draws, key=draws.get)
-    test = (test | {by_draw[0]}) - {by_draw[-1]}  # only ever changes a side that would be empty
+    test = (test | {by_draw[0]}) - {by_draw[-1]}  # changes only a side that would be empty
     sides = [[], []]
     for index, prompt in enumerate(data["prompt"][:]):
         sides[prompt in test].append(index)
@@ -200,8 +203,8 @@ def load_preferences(location, max_bad_share: float = 0.1) -> tuple[Dataset, dic
     Returns Dataset(prompt, chosen, rejected) and a count of `read`, `kept` and what was dropped and why. The prompt is
     what both transcripts share, up to and including the last shared "\\n\\nAssistant:"; prompt + chosen is the
     transcript again. Dropped: `identical` responses, an `empty` one, `no common prompt`, a `further turn` of the human
-    after the two have parted, `repeated` pairs, `malformed` lines. A transcript's length is nobody's business here: the
-    model's tokenizer truncates. Raises DataError when more than `max_bad_share` is malformed.
+    after the two have parted, `repeated` pairs, `malformed` lines. Long transcripts are kept whole: the
+    model's tokenizer truncates them. Raises DataError when more than `max_bad_share` is malformed.
     """
     from datasets import Dataset
 
@@ -260,7 +263,7 @@ def _draw(prompt: str, seed: int) -> float:
 def _kendall_w(ranks: np.ndarray) -> float | None:
     """Kendall's W of mid-ranks [annotators m, responses n], corrected for ties (Kendall & Gibbons 1990, chapter 6).
 
-    None when everybody ties everything. (scipy has W only through Friedman's test, which refuses two responses.)
+    None when every rank is a tie. (scipy has W only through Friedman's test, which refuses two responses.)
     """
     m, n = ranks.shape
     ties = sum(int(t) ** 3 - int(t) for row in ranks for t in np.unique(row, return_counts=True)[1])
@@ -270,7 +273,7 @@ def _kendall_w(ranks: np.ndarray) -> float | None:
 
 
 def _pair_agreement(ranks: np.ndarray) -> tuple[int, int]:
-    """(same, different): over all two annotators and two responses with no tie, whether the two see the same order."""
+    """(same, different): over all two annotators and two responses with no tie, whether both have the same order."""
     same = different = 0
     for i, j in itertools.combinations(range(ranks.shape[1]), 2):
         signs = np.sign(ranks[:, i] - ranks[:, j])

@@ -1,4 +1,4 @@
-"""Is this machine fit for the course, and what would the full size take?"""
+"""Checks of the machine: can it run the course, what is to be downloaded, and what would the full-size models need?"""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What to look at first when the course does not run: the interpreter, the packages, the machine, the data."""
+"""`labs doctor`: checks Python, the packages, memory and disk, and the data, for when the course does not run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 from labhelpers.errors import DataError
 from labhelpers.sources.locations import data_dir
 
-# The course's needs, with room: its kernels hold torch and two tiny models, its artifacts a few megabytes.
+# What the course needs, with a margin: a kernel holds torch and two tiny models, artifacts take a few megabytes.
 _MEMORY_GB, _DISK_GB = 2, 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: what, what was found, and whether the course can live with it."""
+    """One check: `what` was checked, what was `found`, and whether that is `ok` for the course."""
 
     what: str
     found: str
@@ -28,8 +28,11 @@ class Finding:
 
 
 def examine(constraints: Path | None = None, data: Path | None = None) -> list[Finding]:
-    """All findings. `constraints`: the file of pins, by default the repository's (skipped for an installed wheel);
-    `data`: the course's data, by default wherever it is found."""
+    """The findings of all checks.
+
+    `constraints` is the file of pinned versions, by default that of the repository (an installed wheel has none, and
+    skips the check). `data` is the folder of the course's data, by default the one that `data_dir` finds.
+    """
     constraints = constraints or Path(__file__).resolve().parents[2] / "constraints.txt"
     return [
         Finding("python", sys.version.split()[0], sys.version_info >= (3, 11)),
@@ -42,7 +45,7 @@ def examine(constraints: Path | None = None, data: Path | None = None) -> list[F
 
 
 def pinned_versions(constraints: Path) -> dict[str, str]:
-    """`{package: version}` of the lines `package==version`; names in the one spelling that pip compares."""
+    """`{package: version}` of the lines `package==version` in a file of pins. Names are spelled as by `canonical`."""
     lines = constraints.read_text(encoding="utf-8").splitlines()
     pins = (re.fullmatch(r"([\w.-]+)==([\w.!+-]+)", line.strip()) for line in lines)
     return {canonical(pin.group(1)): pin.group(2) for pin in pins if pin}
@@ -63,7 +66,7 @@ def _packages(constraints: Path) -> Finding:
     wrong = [
         f"{name} {found.get(name, 'missing')} instead of {pins[name]}"
         for name in sorted(needed & pins.keys())
-        if found.get(name, "").split("+")[0] != pins[name]  # "+cpu" is the build, not the version
+        if found.get(name, "").split("+")[0] != pins[name]  # "+cpu" names the build, not the version
     ]
     what = f"{len(needed)} as pinned in {constraints.name}"
     return Finding("packages", "; ".join(wrong) + f" (see {constraints.name})" if wrong else what, not wrong)
@@ -82,7 +85,7 @@ def _disk(folder: Path) -> Finding:
 
 
 def _data(folder: Path | None) -> Finding:
-    """The data card lists each file with its sha256, on one line: the file's path in backticks, then 64 hex digits."""
+    """Compares the data with the data card, where every line of a file has its path in backticks and its sha256."""
     try:
         folder = data_dir(folder)
         card = (folder / "README.md").read_text(encoding="utf-8")

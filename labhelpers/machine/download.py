@@ -1,7 +1,7 @@
-"""`labs download`: everything that a profile names on the Hub, into the local cache, before a run needs it.
+"""`labs download`: fetches everything that a profile needs from the Hub into the local cache, before a run needs it.
 
-Files that are there stay, a file that was cut off goes on where it stopped; only safetensors, configurations,
-tokenizers and tables are fetched (`labhelpers.sources.hub.PATTERNS`).
+Files that are in the cache are not fetched again, and an interrupted download continues where it stopped. Only
+safetensors, configurations, tokenizers and tables are fetched (`labhelpers.sources.hub.PATTERNS`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from labhelpers.sources.hub import hub_files, hub_folder, hub_id
 
 @dataclass(frozen=True)
 class Wanted:
-    """One repository of the Hub that a profile names: where, "model" or "dataset", and in which of its fields."""
+    """A repository of the Hub that a profile names: location, kind ("model" or "dataset"), the profile's field."""
 
     location: str
     kind: str
@@ -29,7 +29,7 @@ class Wanted:
 
 
 def wanted(settings: Profile) -> list[Wanted]:
-    """The Hub's repositories that a profile names, each once, in the order of its fields."""
+    """The repositories of the Hub that a profile names, in the order of its fields, without repetitions."""
     found: dict[tuple[str, str], list[str]] = {}
     for field in LOCATIONS:
         location = getattr(settings, field)
@@ -40,10 +40,11 @@ def wanted(settings: Profile) -> list[Wanted]:
 
 
 def download(settings: Profile, dry_run: bool = False, say: Callable[[str], None] = print) -> int:
-    """Fetches what the cache lacks and says so, repository by repository; the number of bytes that had to be fetched.
+    """Fetches what is missing from the cache, and returns how many bytes were missing.
 
-    `dry_run` only lists. Raises LabError for a repository that cannot be had or holds nothing usable, and when the
-    disk has not room enough; what was fetched by then stays.
+    `say` gets a line per repository. With `dry_run`, files are listed and not fetched. Raises LabError when a
+    repository cannot be reached or holds nothing usable, and when the disk is too small; files that were fetched before
+    stay.
     """
     repositories = wanted(settings)
     if not repositories:
@@ -88,10 +89,10 @@ def cache_folder() -> Path:
 
 
 def megabytes(size: int) -> str:
-    """A size as people read it: 990.3 MB."""
+    """A number of bytes as text, such as "990.3 MB"."""
     return f"{size / 1e6:,.1f} MB"
 
 
 def existing(folder: Path) -> Path:
-    """The folder itself, or the nearest one above it that is there."""
+    """`folder`, or the nearest folder above it that exists."""
     return next(place for place in (folder, *folder.parents) if place.exists())

@@ -1,7 +1,8 @@
-"""`labs doctor --profile full`: what a full-size PPO step will take here, in memory and in time, and what is missing.
+"""`labs doctor --profile full`: how much memory and time a full-size PPO step needs here, and what is missing.
 
-Both are estimated from the model's shape, counted without loading it, and from one second of matrix products on this
-machine. docs/full_size.md has the formulas in words; they are meant to tell minutes from hours and 4 GB from 40.
+Memory and time are estimated from the model's shape, which is counted without loading the model, and from one second of
+matrix products on this machine. docs/full_size.md explains the formulas. They are rough: they distinguish minutes from
+hours, and 4 GB from 40 GB.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PretrainedConfig, T5Config
 
 from labhelpers.course.profiles import Profile
-from labhelpers.errors import DataError
+from labhelpers.errors import DataError, ModelError
 from labhelpers.machine.doctor import Finding
 from labhelpers.machine.download import cache_folder, existing, megabytes, wanted
 from labhelpers.policy.fast.passes import feed_forward_width, passes
+from labhelpers.policy.head import UNUSABLE
+from labhelpers.policy.loading import default_targets
 from labhelpers.sources.devices import resolve_device, resolve_dtype
 from labhelpers.sources.dialogues import TEST_SHARE, load_dialogues
 from labhelpers.sources.hub import cached_folder, hub_id
 
-# The published models' shapes, for an estimate before anything is downloaded.
+# The shapes of published models, for an estimate before they are downloaded.
 _FLAN_T5 = {
     "vocab_size": 32128, "d_kv": 64, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False,
     "decoder_start_token_id": 0,
@@ -39,17 +43,20 @@ _PUBLISHED = {
 LABS_PARAMETERS = "3,539,713 of 251,117,569"
 LABS_ROWS = "12,460 dialogues, 10,022 kept, 8,017 and 2,005 in its parts"
 _ROBERTA_BASE = 124_647_170  # parameters, with a head of two classes
-_CHARS_PER_TOKEN = 3.5  # of English dialogue, on the low side
+_CHARS_PER_TOKEN = 3.5  # in English dialogues, a low estimate
 _INSTRUCTION_TOKENS = 15
-_RUNTIME = {"cpu": 0.75e9, "cuda": 0.6e9, "mps": 0.6e9}  # the libraries themselves, or the GPU's context
-_LAYER_SECONDS = 5e-4  # what calling one decoder layer for one token costs, however small the matrices
-_RESULTS_DISK = 1e9  # a run's adapters, checkpoints, figures and executed notebooks
+_RUNTIME = {"cpu": 0.75e9, "cuda": 0.6e9, "mps": 0.6e9}  # bytes for the libraries, or for the GPU's context
+_LAYER_SECONDS = 5e-4  # to call one decoder layer for one token, even with small matrices
+_RESULTS_DISK = 1e9  # bytes of a run's adapters, checkpoints, figures and executed notebooks
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a language model: parameters in all, those that work on each query token (`reading`) and on each
-    response token (`writing`), those of the LoRA adapter, and the widths that its activations have."""
+    """Sizes of a language model, which its memory and time depend on.
+
+    `parameters` counts all of them, `reading` those that process a query token, `writing` those that process a response
+    token, and `adapter` those of the LoRA adapter. The other fields are numbers and widths of layers.
+    """
 
     parameters: int
     reading: int
@@ -68,18 +75,23 @@ class Shape:
 
 @dataclass(frozen=True)
 class Speed:
-    """Floating-point operations per second: of large matrices, and of a batch of single tokens (generation)."""
+    """Floating-point operations per second, for large matrices and for a batch of single tokens (as in generation)."""
 
     large: float
     tokens: float
 
 
 def examine_full(settings: Profile) -> list[Finding]:
-    """The findings beyond `doctor.examine`: device, precision, cache, disk, memory, seconds per PPO step, and the
-    original lab's exact numbers beside those that come out here."""
+    """The findings for a full-size run: device, precision, cache, disk, memory, seconds per PPO step.
+
+    The original lab's numbers of parameters and dialogues stand beside those of this profile.
+    """
     device = resolve_device(settings.device)
     findings = [Finding("device", _device_name(device), True), *_in_cache(settings), *_rows(settings)]
-    config = policy_config(settings.policy_model)
+    try:
+        config = policy_config(settings.policy_model)
+    except ModelError as error:
+        return [*findings, Finding("policy_model", str(error), False)]
     missing = _download_size(settings)
     free = shutil.disk_usage(existing(cache_folder())).free
     needed = missing + _RESULTS_DISK
@@ -93,7 +105,10 @@ def examine_full(settings: Profile) -> list[Finding]:
     dtype = (config.dtype or torch.float32) if dtype == "auto" else dtype
     what = f"{str(dtype).removeprefix('torch.')}{as_stored}; value head and losses in float32"
     findings.append(Finding("precision", what, True))
-    shape = shape_of(config, settings.lora_r)
+    try:
+        shape = shape_of(config, settings.lora_r)
+    except ModelError as error:
+        return [*findings, Finding("policy_model", str(error), False)]
     head = shape.width + 1
     findings.append(
         Finding(
@@ -126,63 +141,81 @@ def examine_full(settings: Profile) -> list[Finding]:
 
 
 def policy_config(location: str) -> PretrainedConfig | None:
-    """The config of a policy that is here, in the cache or published in a known shape; None for any other."""
+    """The config of a policy that is here, in the cache or published in a known shape; None for any other.
+
+    Raises ModelError for a config.json that cannot be read.
+    """
     identity = hub_id(location)
     folder = cached_folder(location) if identity else location
     if folder and (Path(folder) / "config.json").is_file():
-        return AutoConfig.from_pretrained(folder)
+        try:
+            return AutoConfig.from_pretrained(folder)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"config.json of {str(location)!r} is no model's that is known here: {reason}") from error
     shape = _PUBLISHED.get(identity[0]) if identity else None
     return T5Config(**_FLAN_T5, **shape) if shape else None
 
 
 def shape_of(config: PretrainedConfig, lora_r: int) -> Shape:
-    """Counts a model on the meta device, where it takes no memory."""
+    """Counts a model on the meta device, where it takes no memory. Raises ModelError for one that is no language model
+    of either family, or has no attention layers that an adapter is put on by default."""
     encoder_decoder = config.is_encoder_decoder
-    with torch.device("meta"):
-        model = (AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM).from_config(config)
-    head = model.get_output_embeddings().weight
-    tied = head is model.get_input_embeddings().weight
+    try:
+        with torch.device("meta"):
+            model = (AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM).from_config(config)
+        targets = default_targets(model)
+        decoder = model.get_decoder()
+        reader = model.get_encoder() if encoder_decoder else decoder
+        head, embedding = model.get_output_embeddings().weight, model.get_input_embeddings().weight
+    except UNUSABLE as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"a model of type {config.model_type!r} cannot be a policy here: {error}") from error
+    tied = head is embedding
     # FLAN-T5 has an output layer of its own, whatever transformers 5 makes of its config.
     untied = encoder_decoder and config.model_type == "t5" and config.is_gated_act
     parameters = sum(p.numel() for p in model.parameters()) + (head.numel() if tied and untied else 0)
-    embedded = {id(model.get_input_embeddings().weight)}
-
-    def weights(part) -> int:
-        return sum(p.numel() for p in part.parameters() if id(p) not in embedded)
-
-    decoder = weights(model.get_decoder())
+    reading, writing = (sum(p.numel() for p in part.parameters() if p is not embedding) for part in (reader, decoder))
+    adapted = (module for name, module in model.named_modules() if name.rsplit(".", 1)[-1] in targets)
+    text = config.get_text_config(decoder=True)
     width = head.shape[1]
-    heads = getattr(config, "num_heads", None) or config.num_attention_heads
-    attention_width = heads * (getattr(config, "d_kv", None) or getattr(config, "head_dim", None) or width // heads)
-    decoder_layers = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
-    encoder_layers = config.num_layers if encoder_decoder else 0
-    attentions = encoder_layers + (2 if encoder_decoder else 1) * decoder_layers
+    heads = getattr(text, "num_heads", None) or getattr(text, "num_attention_heads", None) or 1
+    size = getattr(text, "d_kv", None) or getattr(text, "head_dim", None) or width // heads
     return Shape(
         parameters=parameters,
-        reading=weights(model.get_encoder()) if encoder_decoder else decoder,
-        writing=decoder + head.numel(),
-        adapter=attentions * 2 * lora_r * (width + attention_width),
-        layers=(encoder_layers, decoder_layers),
+        reading=reading,
+        writing=writing + head.numel(),
+        adapter=sum(lora_r * sum(p.shape) for module in adapted for p in module.parameters() if p.dim() == 2),
+        layers=(_layers(reader) if encoder_decoder else 0, _layers(decoder)),
         width=width,
-        attention_width=attention_width,
-        feed_forward=feed_forward_width(config),
+        attention_width=heads * size,
+        feed_forward=feed_forward_width(text),
         vocabulary=head.shape[0],
     )
 
 
+def _layers(part: nn.Module) -> int:
+    """How many layers an encoder or a decoder has: they are its outermost list."""
+    return next((len(module) for module in part.modules() if isinstance(module, nn.ModuleList)), 1)
+
+
 def step_memory(shape: Shape, settings: Profile, dtype: torch.dtype, device: str = "cpu") -> float:
-    """The most bytes that a process of `train_ppo` holds: models, adapter, and the larger of two phases, writing
-    (rollouts, and the larger batches of the evaluation) and the update."""
+    """The most bytes of memory that a process of `train_ppo` needs.
+
+    These are the models, the adapter, and the larger need of two phases: generation (rollouts, and the larger batches
+    of the evaluation) and the update.
+    """
     size = dtype.itemsize
     query, response = _tokens(settings)
     models = shape.parameters * size + _ROBERTA_BASE * size
     adapter = shape.adapter * 4 * 4  # float32 weights, gradients and Adam's two moments
-    # Generation: keys and values of every layer, with the room they grow into, and logits with their copies.
+    # Generation: keys and values of every layer with room to grow, and logits with their copies.
     written = max(settings.batch_size, settings.eval_batch_size)
     cached = (response + 64 + query) * written
     generation = cached * 2 * shape.attention_width * shape.layers[1] * size
     generation += written * shape.vocabulary * 4 * 6
-    # The update: what backward needs of every layer and token of one pass (frozen weights keep little).
+    # The update: what backward needs from every layer and token of one pass (frozen weights need little).
     lengths = torch.full((min(settings.mini_batch_size, settings.batch_size),), round(query + response))
     widest = 2 * shape.feed_forward * size
     rows = max(map(len, passes(lengths, widest, torch.device(device), caches=1)))
@@ -198,8 +231,11 @@ def step_memory(shape: Shape, settings: Profile, dtype: torch.dtype, device: str
 
 
 def step_seconds(shape: Shape, settings: Profile, speed: Speed) -> float:
-    """Seconds of one PPO step in which every response takes `max_new_tokens`: 2 operations a parameter and token
-    forward, as many again backward (the weights are frozen: no gradient for them)."""
+    """Seconds of one PPO step, if every response has `max_new_tokens` tokens.
+
+    A forward pass takes 2 operations per parameter and token, a backward pass as many (frozen weights need no
+    gradient).
+    """
     query, response = _tokens(settings)
     batch = settings.batch_size
     forward = 2.0 * batch * (query * shape.reading + response * shape.writing)
@@ -212,7 +248,7 @@ def step_seconds(shape: Shape, settings: Profile, speed: Speed) -> float:
 
 
 def measure_speed(device: str, dtype: torch.dtype, batch_size: int, seconds: float = 1.0) -> Speed:
-    """Times matrix products for about a second: large ones, and a batch of tokens by weights that no cache holds."""
+    """Measures matrix products for about `seconds`: large ones, and a batch of tokens times uncached weights."""
     large = torch.randn(512, 1024, device=device).to(dtype), torch.randn(1024, 4096, device=device).to(dtype)
     tokens = torch.randn(batch_size, 2048, device=device).to(dtype)
     weights = [torch.randn(2048, 4096, device=device).to(dtype) for _ in range(8)]
@@ -234,7 +270,7 @@ def measure_speed(device: str, dtype: torch.dtype, batch_size: int, seconds: flo
 
 
 def free_memory(device: str) -> int:
-    """Free bytes: the GPU's own, or the machine's."""
+    """Free bytes of memory, of the GPU or of the machine."""
     if device.startswith("cuda"):
         return torch.cuda.mem_get_info(device)[0]
     import psutil
@@ -243,7 +279,7 @@ def free_memory(device: str) -> int:
 
 
 def _tokens(settings: Profile) -> tuple[float, int]:
-    """Tokens of the longest query and of the longest response."""
+    """Estimated tokens of the longest query, and the tokens of the longest response."""
     return settings.max_chars / _CHARS_PER_TOKEN + _INSTRUCTION_TOKENS, settings.max_new_tokens
 
 
@@ -257,7 +293,7 @@ def _in_cache(settings: Profile) -> list[Finding]:
 
 
 def _rows(settings: Profile) -> list[Finding]:
-    """How many dialogues there are, counted as the lab counts them; nothing before they are here."""
+    """The number of dialogues, counted as in the lab; no finding before they are downloaded."""
     if hub_id(settings.dialogues) and not cached_folder(settings.dialogues, "dataset"):
         return []
     try:
@@ -272,7 +308,7 @@ def _rows(settings: Profile) -> list[Finding]:
 
 
 def _download_size(settings: Profile) -> float:
-    """What is still to be fetched, by the published sizes: float32 weights; an unknown model counts as FLAN-T5-base."""
+    """Bytes that are not in the cache yet, by published sizes (float32). An unknown model counts as FLAN-T5-base."""
     size = 0.0
     for repository in wanted(settings):
         if cached_folder(repository.location, repository.kind):

@@ -1,4 +1,4 @@
-"""The course's figures, in one style."""
+"""The figures that the notebooks draw, all in one style. Each function returns a matplotlib Figure."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Figures of policies compared: distributions, paired differences, intervals."""
+"""Figures that compare policies: distributions, paired differences, intervals."""
 
 from __future__ import annotations
 
@@ -9,16 +9,30 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from labhelpers.evaluation.intervals import Interval
-from labhelpers.plots.style import AFTER, BEFORE, BLUE, GREEN, GREY, INK, NAMES, ORANGE, PURPLE, SKY, VERMILION, styled
+from labhelpers.plots.style import (
+    AFTER,
+    BEFORE,
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    NAMES,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    error_bars,
+    styled,
+)
 
 
 @styled
 def score_distributions(
     before: Sequence[float], after: Sequence[float], label: str = "P(hate)", title: str = "Toxicity before and after"
 ) -> Figure:
-    """Two histograms over the same bins, one above the other, each with its mean as a line; NaN left out.
+    """Two histograms with the same bins, one above the other, each with a line at its mean. NaN are left out.
 
-    Stacked rather than overlaid: where one distribution hides the other there is nothing to compare.
+    They are not drawn over each other, because one distribution would hide the other.
     """
     both = [np.asarray(v, dtype=float) for v in (before, after)]
     both = [v[~np.isnan(v)] for v in both]
@@ -44,9 +58,9 @@ def paired_differences(
     label: str = "difference in P(hate), after − before",
     title: str = "What changed, prompt by prompt",
 ) -> Figure:
-    """Every prompt's difference, sorted, beside the mean with its 95 % interval; NaN left out.
+    """The difference of every prompt, sorted, and beside it the mean with its 95 % interval. NaN are left out.
 
-    The left panel shows how many prompts improved, stayed and got worse; the right one what that says on average.
+    The left panel shows how many prompts improved, stayed the same or got worse; the right panel shows the average.
     """
     values = np.asarray(differences, dtype=float)
     values = np.sort(values[~np.isnan(values)])
@@ -59,7 +73,7 @@ def paired_differences(
     left.set(title=title, xlabel=f"prompts, sorted by difference (n = {len(values)})", ylabel=label)
     left.margins(x=0.01)
     right.axhline(0, color=INK, linewidth=1)
-    errors = [[interval.estimate - interval.low], [interval.high - interval.estimate]]
+    errors = error_bars(interval.estimate, interval.low, interval.high)
     right.errorbar([0], [interval.estimate], yerr=errors, fmt="o", color=BLUE, capsize=6, markersize=7)
     mean, rest = format(interval, "+.2f").replace("-", "−").split(" ", 1)
     right.set(title="Mean, 95 % CI", xlabel=f"{mean}\n{rest}", xlim=(-1, 1), xticks=[])
@@ -68,9 +82,10 @@ def paired_differences(
 
 @styled
 def intervals(table: pd.DataFrame, title: str = "After − before, 95 % confidence intervals") -> Figure:
-    """A forest plot of `comparison.compare`: a row per measure, a dot and its interval, 0 marked.
+    """A forest plot of the table of `evaluation.compare`: the difference of every measure with its interval.
 
-    The colour says whether less or more is better and which came out: blue better, vermilion worse, grey undecided.
+    Blue means better, vermilion worse, and grey undecided: the interval contains 0. Less toxicity and fewer insults are
+    better; more of every other measure is better.
     """
     fig = Figure(figsize=(7.2, 1.2 + 0.42 * len(table)))
     ax = fig.subplots()
@@ -93,9 +108,9 @@ def intervals(table: pd.DataFrame, title: str = "After − before, 95 % confiden
 
 @styled
 def policies(table: pd.DataFrame, title: str = "Policies side by side, mean and 95 % interval") -> Figure:
-    """A panel per measure, a dot with its interval per policy.
+    """A panel per measure, with a dot and its interval for each policy.
 
-    `table` has one row per (measure, policy) with the columns measure, policy, mean, low, high; order is kept.
+    `table` has one row per (measure, policy) with the columns measure, policy, mean, low, high; its order is kept.
     """
     measures, names = list(dict.fromkeys(table["measure"])), list(dict.fromkeys(table["policy"]))
     fig = Figure(figsize=(2.5 * len(measures) + 0.4, 3.4))
@@ -104,7 +119,7 @@ def policies(table: pd.DataFrame, title: str = "Policies side by side, mean and 
     for ax, measure in zip(axes, measures, strict=True):
         for _, row in table[table["measure"] == measure].iterrows():
             place = names.index(row["policy"])
-            errors = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
+            errors = error_bars(row["mean"], row["low"], row["high"])
             colour = colours[place % len(colours)]
             ax.errorbar([place], [row["mean"]], yerr=errors, fmt="o", color=colour, capsize=5, markersize=7)
         heading, label = NAMES.get(measure, (measure, measure))
@@ -119,12 +134,12 @@ def policies(table: pd.DataFrame, title: str = "Policies side by side, mean and 
 
 @styled
 def repetitions(table: pd.DataFrame, label: str, title: str) -> Figure:
-    """One strip of points per column of `table` (a row per repetition), with the median and the middle 95 %."""
+    """A strip of points per column of `table` (one row per repetition), with the median and the middle 95 %."""
     fig = Figure(figsize=(6.6, 1.4 + 0.7 * table.shape[1]))
     ax = fig.subplots()
     for place, name in enumerate(table.columns):
         values = np.sort(table[name].to_numpy(float))
-        # Points are spread by their rank, not at random: the figure is the same every time.
+        # Points are spread by their rank, not at random, so that the figure is the same every time.
         spread = place + 0.28 * (((np.arange(len(values)) * 7) % 11) / 10 - 0.5) * 2
         ax.scatter(values, spread, s=9, color=SKY, alpha=0.7, linewidths=0)
         low, middle, high = np.percentile(values, [2.5, 50, 97.5])

@@ -1,4 +1,4 @@
-"""The course in one picture: what each notebook makes, and which of the others takes it."""
+"""The course in one picture: what each notebook makes, and which notebooks use it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from labhelpers.course import outline
 from labhelpers.plots.style import BLUE, GREY, INK, styled
 
-# Where a notebook's box stands (x, y), and what is written below it. Boxes and arrows come from the course map.
+# The place (x, y) of a notebook's box, and the text below it. Titles and arrows come from the course map.
 _PLACES = {
     outline.FINETUNING: (0, 1.5, "bad manners included"),
     outline.FEEDBACK: (0, 0, "people rank responses"),
@@ -25,10 +25,9 @@ _WIDTH, _HEIGHT = 0.92, 0.55
 def pipeline(
     here: str | None = None, title: str = "Reinforcement learning from human feedback, in eight notebooks"
 ) -> Figure:
-    """The notebooks as boxes, with an arrow from each that makes an artifact to each that takes it; the one whose
-    number is `here` is filled.
+    """The notebooks as boxes, with an arrow from the notebook that makes an artifact to every notebook that uses it.
 
-    Raises UsageError for a number that no notebook has.
+    The box of the notebook with the number `here` is filled. Raises UsageError when there is no such notebook.
     """
     filled = None if here is None else outline.numbered(here)
     fig = Figure(figsize=(8.6, 3.9))
@@ -55,7 +54,7 @@ def pipeline(
 
 
 def _arrow(source: tuple[float, float], target: tuple[float, float]) -> FancyArrowPatch:
-    """From the edge of one box to the edge of another; over what stands between them in one row."""
+    """An arrow from the edge of one box to the edge of another; it bends over boxes that lie between them."""
     (x0, y0), (x1, y1) = source, target
     style = {"arrowstyle": "-|>", "mutation_scale": 14, "color": GREY, "linewidth": 1.4}
     if y0 == y1 and x1 - x0 > 3:

@@ -1,7 +1,7 @@
 """The figures of reward against KL and of costs (notebooks 06 and 07), in the course's style.
 
-A reward says little without the distance that was paid for it: a policy far from where it started can have any reward
-(Gao et al. 2023, "Scaling laws for reward model overoptimization", draw the same axes).
+A reward says little without the KL to the starting model: a policy that moves far enough can reach almost any reward.
+Gao et al. 2023, "Scaling laws for reward model overoptimization", draw the same axes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from labhelpers.errors import LabError
-from labhelpers.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, styled
+from labhelpers.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, error_bars, styled
 
 _COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY)
 _MARKERS = "osD^vPX"
-# Where a label may stand: (right, up) of its point in points, and how it is aligned; the first free place is taken.
+# Places for a label: (right, up) from its dot, in points, and its alignment. The first free place is used.
 _PLACES = [(8, 6, "left"), (8, -14, "left"), (-8, 6, "right"), (-8, -14, "right"), (8, 20, "left"), (-8, 20, "right")]
 
 
@@ -28,12 +28,12 @@ def reward_against_kl(
     title: str = "What reward costs in distance",
     reward: str = "mean reward",
 ) -> Figure:
-    """A point per row of `table`: the reward reached over the KL paid for it, one colour and marker per method.
+    """A dot per row of `table`: its reward over its KL, with one colour and marker per method.
 
-    Columns: `method`, `seed`, `kl` (nats per response, to the starting model), `reward`; optionally `low` and `high`,
-    the reward's interval, and `label`, what stands beside a point (e.g. "n = 4"). The points of a labelled method are
-    joined in the order of their KL; a method without labels is named at its outermost point. Raises LabError for a
-    table without rows or one of the columns.
+    Columns: `method`, `kl` (nats per response, to the starting model), `reward`; optionally `low` and `high`, the
+    interval of the reward, and `label`, the text beside a dot (such as "n = 4"). The dots of a method with labels are
+    joined in the order of their KL; every method is named at its dot with the largest KL. Raises LabError for a table
+    without rows or without one of the first three columns.
     """
     missing = [name for name in ("method", "kl", "reward") if name not in table.columns]
     if missing or not len(table):
@@ -48,7 +48,7 @@ def reward_against_kl(
         if labelled.any() and len(rows) > 1:
             ax.plot(rows["kl"], rows["reward"], color=colour, linewidth=1.2, alpha=0.6, zorder=2)
         if {"low", "high"} <= set(rows.columns):
-            errors = [rows["reward"] - rows["low"], rows["high"] - rows["reward"]]
+            errors = error_bars(rows["reward"], rows["low"], rows["high"])
             ax.errorbar(rows["kl"], rows["reward"], yerr=errors, fmt="none", ecolor=colour, capsize=4, linewidth=1.2)
         ax.scatter(rows["kl"], rows["reward"], s=60, color=colour, marker=marker, zorder=3, label=method)
         for position, (_, row) in enumerate(rows.iterrows()):
@@ -63,7 +63,7 @@ def reward_against_kl(
 
 
 def _label(fig: Figure, ax, names: list[tuple[float, float, str, str]]) -> None:
-    """Writes each name beside its point where it hides neither another name nor a point, if there is such a place."""
+    """Writes each name beside its dot, if possible where it hides no other name and no dot."""
     renderer = FigureCanvasAgg(fig).get_renderer()
     fig.draw_without_rendering()
     points = [ax.transData.transform((x, y)) for x, y, _, _ in names]
@@ -91,8 +91,11 @@ def _label(fig: Figure, ax, names: list[tuple[float, float, str, str]]) -> None:
 
 @styled
 def costs(table: pd.DataFrame, title: str = "What each method costs on this machine") -> Figure:
-    """A panel of bars per column of `table`, a bar per row: the index names the methods, the columns say what and in
-    which unit. NaN leaves a place empty. Raises LabError for an empty table."""
+    """A panel per column of `table`, with a bar per row.
+
+    The index names the methods; a column's name says what was measured, and in which unit. NaN leaves a place empty.
+    Raises LabError for an empty table.
+    """
     if table.empty:
         raise LabError("nothing to draw: the table of costs is empty.")
     fig = Figure(figsize=(3.0 * table.shape[1] + 1.0, 1.4 + 0.4 * len(table)))

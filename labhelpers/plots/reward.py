@@ -9,16 +9,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from labhelpers.errors import LabError
-from labhelpers.plots.style import BLUE, GREEN, GREY, INK, ORANGE, VERMILION, styled
+from labhelpers.plots.style import BLUE, GREEN, GREY, INK, ORANGE, VERMILION, error_bars, styled
 
 _COLOURS = (BLUE, GREEN, ORANGE)
 
 
 @styled
 def ranking_to_pairs(ranks: Mapping[str, int], title: str = "One ranking, many pairs") -> Figure:
-    """A row per pair that `ranks` (name of a response -> rank, 1 is best) gives: chosen blue, rejected vermilion.
+    """A row per pair that `ranks` gives, with the chosen response in blue and the rejected one in vermilion.
 
-    Responses stand from the best to the worst; ties give no row. Raises LabError for ranks that give no pair at all.
+    `ranks` maps the name of a response to its rank (1 is best). Responses are ordered from best to worst. A tie gives
+    no row. Raises LabError for ranks that give no pair.
     """
     names = sorted(ranks, key=ranks.get)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if ranks[a] < ranks[b]]
@@ -42,11 +43,11 @@ def ranking_to_pairs(ranks: Mapping[str, int], title: str = "One ranking, many p
 
 @styled
 def margin_histograms(groups: Mapping[str, Sequence[float]], title: str = "Margins on held-out pairs") -> Figure:
-    """A histogram of margins r(chosen) - r(rejected) per group, one above the other; wrong order vermilion."""
+    """A histogram of the margins r(chosen) - r(rejected) for each group; pairs in the wrong order are vermilion."""
     values = {name: np.asarray(v, dtype=float) for name, v in groups.items()}
     everything = np.concatenate(list(values.values()))
     width = max(np.ptp(everything), 1e-6) / 30
-    # 0 is an edge: no bar holds both right and wrong pairs.
+    # 0 is the edge of a bin, so that no bar holds both right and wrong pairs.
     bins = width * np.arange(np.floor(min(everything.min() / width, 0)), np.ceil(max(everything.max() / width, 0)) + 2)
     fig = Figure(figsize=(6.4, 0.9 + 1.35 * len(values)))
     axes = fig.subplots(len(values), 1, sharex=True, squeeze=False)[:, 0]
@@ -67,8 +68,10 @@ def margin_histograms(groups: Mapping[str, Sequence[float]], title: str = "Margi
 
 @styled
 def calibration(table: pd.DataFrame, title: str = "Is the model as sure as it should be?") -> Figure:
-    """Predicted preference against the annotators' agreement, a dot per bin with an area by its pairs; the diagonal is
-    perfect. `table` is that of `reward_evaluation.calibration_table`."""
+    """The annotators' agreement over the predicted preference: a dot per bin, larger when the bin has more pairs.
+
+    A perfectly calibrated model lies on the diagonal. `table` comes from `reward.evaluation.calibration_table`.
+    """
     filled = table[table["pairs"] > 0]
     fig = Figure(figsize=(4.6, 4.2))
     ax = fig.subplots()
@@ -91,21 +94,24 @@ def calibration(table: pd.DataFrame, title: str = "Is the model as sure as it sh
 def learning_curve(
     table: pd.DataFrame, levels: Mapping[str, float] | None = None, title: str = "What more rankings buy"
 ) -> Figure:
-    """Held-out accuracy with its interval over the number of training prompts; dashed lines for `levels` by name.
+    """Held-out accuracy with its interval over the number of training prompts; dashed lines for `levels` by name, but
+    for a level that is NaN, which nobody measured.
 
-    `table` has the columns prompts, accuracy, low, high; the first row may be the untrained model, 0 prompts.
+    `table` has the columns prompts, accuracy, low, high; its first row may be the untrained model (0 prompts).
+    `levels` maps a name to an accuracy.
     """
+    levels = {name: value for name, value in (levels or {}).items() if not np.isnan(value)}
     fig = Figure(figsize=(6.4, 3.8))
     ax = fig.subplots()
-    errors = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
+    errors = error_bars(table["accuracy"], table["low"], table["high"])
     ax.errorbar(table["prompts"], table["accuracy"], yerr=errors, fmt="o-", color=BLUE, capsize=5, markersize=7)
-    for (name, value), colour in zip((levels or {}).items(), (GREEN, ORANGE, VERMILION, GREY), strict=False):
+    for (name, value), colour in zip(levels.items(), (GREEN, ORANGE, VERMILION, GREY), strict=False):
         ax.axhline(value, color=colour, linestyle=(0, (4, 2)), linewidth=1.4)
         place = (0.01, value)
         ax.annotate(
             f"{name} {value:.3f}", place, xycoords=("axes fraction", "data"), va="bottom", fontsize=9, color=INK
         )
-    ax.set_ylim(top=max([table["high"].max(), *(levels or {}).values()]) + 0.03)  # room for the topmost label
+    ax.set_ylim(top=max([table["high"].max(), *levels.values()]) + 0.03)  # room for the topmost label
     ax.set_xscale("symlog", linthresh=10)
     ax.set_xticks(table["prompts"], [str(int(n)) for n in table["prompts"]])
     ax.set_xlim(-2, 1.4 * max(table["prompts"].max(), 10))

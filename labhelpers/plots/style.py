@@ -1,7 +1,7 @@
-"""Figures in one style: colours that colour-blind readers can tell apart, sizes that survive printing.
+"""The style of all figures: colours that colour-blind readers can tell apart, sizes that stay readable on paper.
 
-Every function returns a matplotlib Figure with a title and axis labels; `show` puts it into the notebook with a
-description for those who cannot see it, and saves it. The colours are Okabe and Ito's (2008).
+Every function of this folder returns a matplotlib Figure with a title and axis labels. `show` displays it in the
+notebook, with a description for readers who cannot see it, and saves it. The colours are from Okabe and Ito (2008).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
 from labhelpers.errors import LabError, storage_advice
@@ -48,7 +49,7 @@ STYLE = {
     "ytick.color": INK,
 }
 
-# What the trainer calls it -> (title, axis label).
+# Name of a statistic or measure -> (title, axis label).
 NAMES = {
     "ppo/mean_scores": ("Reward", "mean score of a batch"),
     "objective/kl": ("Distance from the reference", "KL, nats per response"),
@@ -74,16 +75,16 @@ NAMES = {
 
 
 def use_style() -> None:
-    """Makes the course's style the default for the learner's own figures too."""
+    """Makes the course's style the default, so that the learner's own figures have it too."""
     mpl.rcParams.update(STYLE)
 
 
 def show(fig: Figure, name: str, alt: str, figures: str | Path | None = None) -> None:
     """Displays a figure with `alt` as its description and saves it as `figures/name.png` when a folder is given.
 
-    The notebook gets a PNG and the description, nothing that changes from run to run; the return value is None so that
-    a cell may end with this call. The file is written whole or not at all. Raises LabError for an empty description
-    or an unwritable folder.
+    The notebook stores the PNG and the description only, which are the same in every run. A cell may end with this
+    call, since it returns None. The file is written completely or not at all. Raises LabError for an empty description
+    and for a folder that cannot be written.
     """
     from IPython.display import display
 
@@ -101,7 +102,7 @@ def show(fig: Figure, name: str, alt: str, figures: str | Path | None = None) ->
 
 
 def styled(draw):
-    """Lets a figure function draw in the course's style whatever the reader has set."""
+    """Decorates a figure function: it draws in the course's style, whatever style the reader has set."""
 
     @functools.wraps(draw)
     def inside(*args, **kwargs):
@@ -109,6 +110,15 @@ def styled(draw):
             return draw(*args, **kwargs)
 
     return inside
+
+
+def error_bars(estimate, low, high) -> np.ndarray:
+    """Lengths of the bars below and above `estimate` `[n]`, `[2, n]`, as `errorbar` wants them.
+
+    None is negative: the interval of a mean over very few rows may lie wholly on one side of it.
+    """
+    estimate, low, high = (np.atleast_1d(np.asarray(x, dtype=float)) for x in (estimate, low, high))
+    return np.maximum([estimate - low, high - estimate], 0)
 
 
 def _write(folder: Path, name: str, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Figures of a training: curves over steps, and a response token by token."""
+"""Figures of a PPO training: statistics over the steps, and one response token by token."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def training_curves(
     keys: Sequence[str] = ("ppo/mean_scores", "objective/kl"),
     title: str = "Training",
 ) -> Figure:
-    """A panel per statistic over PPO steps: a point per batch, and the mean of the last five batches as a line.
+    """A panel per statistic over PPO steps: a dot per batch, and a line at the mean of the last five batches.
 
-    `history` holds the statistics of every step, in order. Raises LabError for a key that it does not have.
+    `history` holds the statistics of every step, in order. Raises LabError for a key that is missing from it.
     """
     table = pd.DataFrame(history).reset_index(drop=True)
     missing = [key for key in keys if key not in table.columns]
@@ -42,7 +42,7 @@ def training_curves(
         label_title, label = NAMES.get(key, (key, key))
         ax.set(title=label_title, xlabel="PPO step", ylabel=label)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        if key == "ppo/val/var_explained":  # a share of 1: what is near 0 should look near 0
+        if key == "ppo/val/var_explained":  # on its full scale, so that a value near 0 looks near 0
             ax.set_ylim(min(-1.0, values.min()), 1.0)
     axes[0].legend(loc="best")
     fig.suptitle(title, x=0.01, ha="left", weight="bold")
@@ -50,9 +50,9 @@ def training_curves(
 
 
 class LiveCurves:
-    """`training_curves` that grow while a cell runs, in JupyterLab; where nobody watches, nothing is drawn.
+    """`training_curves` that grow while a cell runs in JupyterLab. In any other run nothing is drawn.
 
-    A Jupyter server tells a kernel which notebook it belongs to (JPY_SESSION_NAME); papermill, nbval and `labs` do not.
+    A Jupyter server sets the variable JPY_SESSION_NAME for its kernels; papermill, nbval and `labs` do not.
     """
 
     def __init__(self, every: int = 4):
@@ -61,7 +61,7 @@ class LiveCurves:
         self._display = None
 
     def update(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Draws `history` again if it has grown by `every` steps."""
+        """Draws `history` at every `every`-th step."""
         if not self.watched or not history or len(history) % self.every:
             return
         from IPython.display import Image, display
@@ -113,9 +113,9 @@ def token_view(
     advantages: Sequence[float],
     title: str = "One response, token by token",
 ) -> Figure:
-    """Three rows of bars over a response's T tokens: log π/π_ref, the value head's estimate, the advantage.
+    """Three rows of bars over the T tokens of a response: log π/π_ref, the value head's estimate, the advantage.
 
-    The sum of the first row is this response's contribution to the KL. Raises LabError for unequal lengths.
+    The sum of the first row is what this response adds to the KL. Raises LabError for unequal lengths.
     """
     rows = {
         "How far the policy has moved: log π(token) − log π_ref(token)": (log_ratio, "nats", PURPLE),

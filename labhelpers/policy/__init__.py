@@ -1,4 +1,4 @@
-"""The policy: a language model that writes, its frozen reference and its value head; and classifiers of texts."""
+"""The policy: a language model with a frozen reference and a value head, and how it generates; text classifiers."""
 
 import lazy_loader
 
@@ -15,8 +15,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_tokenizer",
             "make_policy",
         ],
-        "rollout": ["Rollout", "generate", "generate_batches", "generate_texts"],
+        "rollout": ["Rollout", "generate", "generate_texts"],
         "sampling": ["GREEDY", "Sampling"],
-        "classifier": ["class_logits", "load_classifier"],
+        "classifier": ["load_classifier"],
     },
 )

@@ -13,9 +13,6 @@ from labhelpers.policy.fast.passes import passes, token_bytes
 from labhelpers.policy.padding import pad
 from labhelpers.policy.pretrained import load_text_classifier
 
-# Families whose positions are counted from the padding id + 1, so that they take fewer tokens than they have positions.
-_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer"}
-
 
 def load_classifier(
     location, dtype: str | torch.dtype = "auto", device: str = "auto"
@@ -32,13 +29,15 @@ def load_classifier(
 def max_input_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """How many tokens, special ones included, the model takes; None when nothing limits it.
 
-    RoBERTa numbers positions from its padding id + 1: with 514 positions and padding id 1 it takes 512 tokens.
+    RoBERTa and its relatives number positions from their padding id + 1: with 514 positions and padding id 1 it takes
+    512 tokens. Such a table of positions has a padding entry, by which it is known.
     """
     limits = [tokenizer.model_max_length]
     positions = getattr(model.config, "max_position_embeddings", None)
     if positions:
-        offset = model.config.pad_token_id + 1 if model.config.model_type in _OFFSET_POSITIONS else 0
-        limits.append(positions - offset)
+        tables = [module for name, module in model.named_modules() if name.endswith("position_embeddings")]
+        paddings = [padding for t in tables if (padding := getattr(t, "padding_idx", None)) is not None]
+        limits.append(positions - max((padding + 1 for padding in paddings), default=0))
     limit = min(limits)
     return limit if limit < 10**9 else None  # tokenizers write "no limit" as 10**30
 
@@ -53,7 +52,8 @@ def class_logits(
     """Logits `[B, n_labels]` on the CPU, in the order of `texts`, float32 or wider; no gradient.
 
     At most `batch_size` texts of like length are computed at a time (see `passes`). They are cut to what the model
-    takes; `keep` ("start" or "end") says which part of a too long one stays. Raises DataError when an entry is no text.
+    takes; `keep` ("start" or "end") says which part of a longer text stays. Raises DataError when an entry is not a
+    text.
     """
     texts = list(texts)
     for index, text in enumerate(texts):
@@ -83,9 +83,12 @@ def class_logits(
 
 
 def label_index(model: PreTrainedModel, label: str) -> int:
-    """The column of `label` in the model's logits. Raises ModelError, naming the labels there are."""
+    """The column of `label` in the model's logits. Raises ModelError, with all its labels, when it is missing."""
     labels = model.config.id2label
     for index, name in labels.items():
         if name == label:
             return int(index)
-    raise ModelError(f"the classifier has no label {label!r}; its labels are {', '.join(map(repr, labels.values()))}.")
+    raise ModelError(
+        f"the classifier has no label {label!r}; its labels are {', '.join(map(repr, labels.values()))}. Name one of "
+        "these: the harmless one, as harmless_label (judge_harmless_label for the judge)."
+    )

@@ -1,12 +1,12 @@
-"""Decoding one token at a time: what a policy remembers between two tokens, and the step that appends one.
+"""Decoding one token at a time: the state that a policy keeps between two tokens, and the step that appends a token.
 
     hidden, state = start(policy, queries, query_mask, room=max_new_tokens)
     logits = state.logits(hidden)      # [B, d] -> [B, V]
     hidden = state.advance(tokens)     # [B] -> [B, d]: the hidden state that predicts the next token
-    rows = state.keep(goes_on)         # rows that have ended cost nothing more; the order of those that are left
+    rows = state.keep(goes_on)         # drops rows that have ended; returns the places of the others
 
-Any model is decoded through transformers' cache (`CacheDecoding`). T5's decoder has a step of its own (`T5Decoding`):
-for one token, most of the time of the general one goes into everything but the model.
+Any model can be decoded with transformers' cache (`CacheDecoding`). T5 has its own step (`T5Decoding`), because for a
+single token the general step spends most of its time outside the model.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def start(
     if encoded is None:
         encoded = policy.encode(queries, query_mask)
     first = torch.full_like(queries[:, 0], policy.start_token)
-    known = type(base) is T5ForConditionalGeneration and base.dtype != torch.float16  # which is clamped here and there
+    known = type(base) is T5ForConditionalGeneration and base.dtype != torch.float16  # T5 clamps float16
     if known and not plain():
         state = T5Decoding(base, _logits(policy, len(encoded)), encoded, query_mask, room)
     else:

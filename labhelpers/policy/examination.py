@@ -1,6 +1,6 @@
-"""Whether a policy computes what its model computes, tried on a few tokens when it is made.
+"""Tests a new policy on a few tokens: does it compute the same numbers as its model?
 
-No list of families says which ones can be called part by part, with padding and token by token: the numbers say it.
+There is no list of families that can be called part by part, with padding and token by token. The numbers decide.
 """
 
 from __future__ import annotations
@@ -35,19 +35,20 @@ def examine(policy: Policy) -> None:
             f"{name} cannot be a policy here: its decoder cannot be called on its own ({error}). Choose another model "
             "as policy_model."
         ) from error
-    half = policy.dtype.itemsize == 2  # rounding of two digits, which may send a token to another expert
+    half = policy.dtype.itemsize == 2  # half precision: rounding may send a token to another expert
     shares = (0.05, 0.25, 0.25) if half else (1e-4, 1e-3, 1e-3)
     faults = ("called part by part", "after a padded query", "token by token")
     for logits, share, fault in zip(found, shares, faults, strict=True):
         if not bool((logits - own).abs().max() <= share * own.abs().max()):  # false for NaN too
+            gives = "other logits than in its own forward pass" if bool(logits.isfinite().all()) else "NaN for logits"
             raise ModelError(
-                f"{name} cannot be a policy here: {fault}, it gives other logits than in its own forward pass. Choose "
-                "another model as policy_model, or another dtype."
+                f"{name} cannot be a policy here: {fault}, it gives {gives}. Choose another model as policy_model, or "
+                "another dtype."
             )
 
 
 def _logits(policy: Policy) -> list[Float[Tensor, "T V"]]:
-    """Those that predict a response: the model's own, and the policy's in the three ways, on the CPU in float64."""
+    """The logits that predict a response, by the model and by the policy in three ways, on the CPU in float64."""
     base, vocabulary = policy.base, policy.base.get_output_embeddings().weight.shape[0]
     tokens = ((7 * torch.arange(_QUERY + _RESPONSE, device=policy.device) + 3) % vocabulary)[None]
     query, response = tokens[:, :_QUERY], tokens[:, _QUERY:]

@@ -1,7 +1,7 @@
-"""From hidden states to the vocabulary's logits, as the model itself does it.
+"""Computes the vocabulary's logits from hidden states exactly as the model does.
 
-For most families that is their output layer and nothing else, and it can be applied to a few hundred tokens at a time.
-Others do more: Granite and Cohere scale, Gemma 2 caps, BART and Marian add a bias. Nobody keeps a list of them: when a
+Most families only apply their output layer, which can be applied to a few hundred tokens at a time.
+Others do more: Granite and Cohere scale, Gemma 2 caps, BART and Marian add a bias. There is no list of them: when a
 policy is made, `output_layer_is_all` compares numbers, and where they differ the model's own forward pass is used.
 """
 
@@ -17,14 +17,14 @@ from transformers.utils import ModelOutput
 
 from labhelpers.errors import ModelError
 
-# What a model raises that is called in a way in which it cannot be.
+# The errors of a model that cannot be called in this way.
 UNUSABLE = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _WIDE = 30.0  # standard deviation of the logits at which a cap must show: Gemma 2's begins to bend there
 
 
 @dataclass
 class _Given(ModelOutput):
-    """Hidden states as an encoder or a decoder returns them; what some families return beside them is None."""
+    """The output of an encoder or a decoder with given hidden states. Other outputs of some families are None."""
 
     last_hidden_state: Tensor | None = None
 
@@ -41,7 +41,7 @@ def layer_input(base: PreTrainedModel, hidden: Float[Tensor, "*N d"]) -> Float[T
 def own_logits(base: PreTrainedModel, hidden: Float[Tensor, "*N d"]) -> Float[Tensor, "*N V"]:
     """The logits that the model's own forward pass makes of given hidden states, with a gradient.
 
-    The pass runs with a decoder that does nothing but return `hidden`: what is left is all that comes after it.
+    The pass runs with a decoder that only returns `hidden`, so that everything after the decoder remains.
     """
     decoder, rows = base.get_decoder(), hidden.reshape(1, -1, hidden.shape[-1])
     tokens = torch.zeros(rows.shape[:2], dtype=torch.int64, device=hidden.device)
@@ -49,12 +49,12 @@ def own_logits(base: PreTrainedModel, hidden: Float[Tensor, "*N d"]) -> Float[Te
     if base.config.is_encoder_decoder:
         inputs = {"encoder_outputs": _Given(last_hidden_state=rows), "decoder_input_ids": tokens}
     given = _Given(last_hidden_state=rows)
-    before = vars(decoder).get("forward")  # a library that spreads a model over devices puts one here
+    before = vars(decoder).get("forward")  # set by libraries that spread a model over devices
     decoder.forward = lambda *_, **__: given
     try:
         logits = base(**inputs, use_cache=False).logits
     finally:
-        del decoder.forward  # the class's own is there again
+        del decoder.forward  # the forward of the class is visible again
         if before is not None:
             decoder.forward = before
     return logits.reshape(*hidden.shape[:-1], -1)
@@ -65,7 +65,7 @@ def output_layer_is_all(base: PreTrainedModel) -> bool:
     """Whether the output layer alone gives the model's own logits: compared on random hidden states, on 0 (where a bias
     shows) and on wide ones (where a cap shows). False for a model on the meta device, which has no numbers.
 
-    Raises ModelError where the model's own pass cannot be had from its hidden states on.
+    Raises ModelError when the model's forward pass cannot start from its hidden states.
     """
     layer = base.get_output_embeddings()
     if layer.weight.device.type == "meta":

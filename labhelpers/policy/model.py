@@ -3,7 +3,7 @@
     policy    = base model + SFT adapter (merged, frozen) + a fresh LoRA adapter (trained by PPO)
     reference = the same weights with the PPO adapter switched off; no second copy of the model
 
-so that KL(policy || reference) is exactly 0 before the first update. The labs hand a PEFT model to the trainer, which
+So KL(policy || reference) is exactly 0 before the first update. The labs hand a PEFT model to the trainer, which
 then disables *every* adapter for the reference: it becomes the plain base model, and their KL starts at 25.
 
 Two families share one interface: encoder-decoder (T5; queries are padded on the right) and decoder-only (Llama, GPT-2;
@@ -27,7 +27,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from labhelpers.errors import ModelError
-from labhelpers.policy.adapters import fold_adapters
+from labhelpers.policy.adapters import as_saved, check_trained, fold_adapters
 from labhelpers.policy.fast.low_rank import fused_adapters
 from labhelpers.policy.fast.passes import passes, token_bytes
 from labhelpers.policy.head import layer_input, output_layer_is_all, own_logits
@@ -38,15 +38,18 @@ VALUE_HEAD_FILE = "value_head.safetensors"
 
 
 class Policy(nn.Module):
-    """A language model that acts (`logits`), judges its own prospects (`values`) and remembers where it came from.
+    """A language model that writes (`logits`), estimates returns (`values`) and knows its starting point (`reference`).
 
     Made by `load_policy` or `make_policy`. `model` is the peft model, `value_head` a Linear(d, 1) on the last (decoder)
     hidden state, zero-initialised, in float32 (float64 for a float64 model) and outside the adapters: peft leaves a
     head in `modules_to_save` active when adapters are disabled, which would corrupt the reference.
+
+    Raises ModelError for a model that `save` could not keep; see `check_trained`.
     """
 
     def __init__(self, model: PeftModel, sft: dict[str, Any] | None = None):
         super().__init__()
+        check_trained(model)
         self.model = fused_adapters(model)
         self.sft = sft  # the merged SFT adapter's tensors and scaling, needed again when saving
         self.is_encoder_decoder = bool(self.base.config.is_encoder_decoder)
@@ -76,7 +79,7 @@ class Policy(nn.Module):
 
     @property
     def start_token(self) -> int:
-        """The id that an encoder-decoder's responses start after. Raises ModelError if the model names none."""
+        """The id of the token before an encoder-decoder's response. Raises ModelError if its config has none."""
         for config in (self.base.config, self.base.generation_config):
             if (token := getattr(config, "decoder_start_token_id", None)) is not None:
                 return token
@@ -134,9 +137,11 @@ class Policy(nn.Module):
         """The hidden states that predict the response tokens.
 
         Position t has seen the query and the
-        responses before t, not token t itself. `encoded` are the queries' states where `encode` has them already.
+        responses before t, not token t itself. `encoded` are the queries' states, if `encode` was already called.
         """
-        for layer in self.checkpointed:  # only a layer in training is; what is inside it may stay without dropout
+        for (
+            layer
+        ) in self.checkpointed:  # only a layer in training mode is checkpointed; its parts may stay without dropout
             layer.training = torch.is_grad_enabled()
         if self.is_encoder_decoder:
             if encoded is None:
@@ -155,7 +160,7 @@ class Policy(nn.Module):
         return hidden[:, queries.shape[1] - 1 :]
 
     def position_ids(self, attention: Int[Tensor, "B L"]) -> dict[str, Int[Tensor, "B L"]]:
-        """The argument that tells a decoder-only model where its tokens stand; empty if it finds out by itself."""
+        """The argument with the positions of a decoder-only model's tokens; empty if the model does not take it."""
         return {"position_ids": positions(attention)} if self.takes_positions else {}
 
     def logits(
@@ -163,7 +168,7 @@ class Policy(nn.Module):
     ) -> Float[Tensor, "*N V"]:
         """The vocabulary's logits, in float32 or better: those of the model's own forward pass.
 
-        `head` stands in for the output layer, where that layer is all there is (`plain_head`).
+        `head` replaces the output layer, if the model only applies that layer (`plain_head`).
         """
         if self.plain_head:
             logits = (head or self.base.get_output_embeddings())(layer_input(self.base, hidden))
@@ -172,7 +177,7 @@ class Policy(nn.Module):
         return logits if logits.dtype == torch.float64 else logits.float()
 
     def values(self, hidden: Float[Tensor, "*N d"]) -> Float[Tensor, "*N"]:
-        """The value head's estimate of the return from here on."""
+        """The value head's estimates of the return from each position on."""
         return self.value_head(hidden.to(self.value_head.weight.dtype)).squeeze(-1)
 
     def forward(
@@ -198,19 +203,45 @@ class Policy(nn.Module):
         values = self.values(chosen)
         return logprobs, torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(keep, values)
 
-    # -- keeping -------------------------------------------------------------------------------------------------
+    # -- saving --------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> None:
         """Writes a standard peft adapter *relative to the bare base* (SFT and PPO folded together) and the value head.
 
         `PeftModel.from_pretrained(bare_base, folder)` gives this policy. Saving the PPO adapter alone would load just
         as silently and be wrong: it was trained on base + SFT.
+
+        What was written is read again and compared. Raises ModelError where it is not this policy; what is in `folder`
+        then is of no use.
         """
+        check_trained(self.model)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         fold_adapters(self.model, self.sft, folder)
+        self._compare_with_saved(folder)
         head = {name: t.detach().cpu().contiguous() for name, t in self.value_head.state_dict().items()}
         save_file(head, folder / VALUE_HEAD_FILE)
+
+    @torch.no_grad()
+    def _compare_with_saved(self, folder: Path) -> None:
+        """A few log-probabilities of the policy and of the bare base with what `save` wrote."""
+        vocabulary = self.base.get_output_embeddings().weight.shape[0]
+        tokens = ((7 * torch.arange(12, device=self.device) + 3) % vocabulary)[None]
+        ones = torch.ones_like(tokens)
+        arguments = (tokens[:, :8], ones[:, :8], tokens[:, 8:], ones[:, 8:])
+        training = self.training
+        self.eval()  # dropout would make two policies of them
+        own = self.logits(self.hidden_states(*arguments)).log_softmax(-1)
+        with as_saved(self.model, self.sft, folder):
+            saved = self.logits(self.hidden_states(*arguments)).log_softmax(-1)
+        self.train(training)
+        share = {torch.float64: 1e-6, torch.float32: 1e-4}.get(self.dtype, 0.05)
+        far = float((saved - own).abs().max())
+        if not far <= share * max(1.0, float(own.abs().max())):  # true for NaN too
+            raise ModelError(
+                f"the adapter that was saved in {folder} is not this policy: log-probabilities differ by up to "
+                f"{far:.2g}. The policy in memory is unharmed; were its layers or weights changed by hand?"
+            )
 
     def load_value_head(self, folder: str | Path) -> None:
         """Loads what `save` wrote beside the adapter. Raises ModelError when there is none, or one of another width."""

@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def positions(attention_mask: Tensor) -> Tensor:
-    """Position of every token when the padding does not count (`[B, L]`)."""
+    """The position of every token, not counting padding (`[B, L]`)."""
     return (attention_mask.cumsum(-1) - 1).clamp(min=0)

@@ -19,8 +19,8 @@ def quantise(model: PreTrainedModel, kind: str) -> PreTrainedModel:
     """Replaces the model's linear layers in place by `kind` ("8bit" or "4bit") ones; the output layer stays, and T5's
     `wo`, which transformers keeps in float32 for its range.
 
-    The model must have what is to be frozen merged into it, and be on its device. Raises ModelError for an unknown
-    kind, a float64 model, or without bitsandbytes.
+    Adapters that stay frozen must be merged into the model before, and the model must be on its device. Raises
+    ModelError for an unknown kind, a float64 model, or without bitsandbytes.
     """
     if kind not in KINDS:
         raise ModelError(f"quantization {kind!r} is unknown; choose {' or '.join(KINDS)}.")
@@ -38,7 +38,7 @@ def quantise(model: PreTrainedModel, kind: str) -> PreTrainedModel:
         for name, layer in parent.named_children():
             if type(layer) is nn.Linear and layer not in kept:
                 setattr(parent, name, _quantised(bitsandbytes.nn, layer, kind))
-    setattr(model, f"is_loaded_in_{kind}", True)  # what peft asks for
+    setattr(model, f"is_loaded_in_{kind}", True)  # peft reads this
     return model
 
 

@@ -44,7 +44,7 @@ class Sampling:
     """How a token is chosen from the policy's distribution; the default takes that distribution as it is.
 
     `temperature`, `top_k` and `top_p` as in `filter_logits`. `min_length` forbids end-of-sequence before that many
-    tokens. `do_sample=False` takes the likeliest token of what these leave. Raises TrainingError, naming the option,
+    tokens. `do_sample=False` takes the likeliest of the remaining tokens. Raises TrainingError, naming the option,
     for a value out of range.
     """
 
@@ -59,10 +59,13 @@ class Sampling:
         """Whether tokens are chosen from another distribution than the policy's own."""
         return self.temperature != 1.0 or self.top_k > 0 or self.top_p < 1.0 or self.min_length > 0
 
-    def filtered(self, logits: Tensor, position: int, eos: int) -> Tensor:
-        """The logits that the response's token number `position` (from 0) is chosen by: `[B, V]` -> `[B, V]`."""
+    def filtered(self, logits: Tensor, position: int, ends: Tensor) -> Tensor:
+        """The logits that the response's token number `position` (from 0) is chosen by: `[B, V]` -> `[B, V]`.
+
+        `ends` are the ids that end a response.
+        """
         if position < self.min_length:
-            logits = logits.index_fill(-1, torch.tensor([eos], device=logits.device), float("-inf"))
+            logits = logits.index_fill(-1, ends, float("-inf"))
         return filter_logits(logits, self.temperature, self.top_k, self.top_p)
 
 
@@ -115,6 +118,6 @@ def sample_tokens(logits: Tensor, uniform: Tensor) -> Tensor:
     target = uniform.to(cumulative)[:, None] * total
     token = torch.searchsorted(cumulative, target, right=True)
     if bool((target >= total).any()):
-        # Rounding has put a target at the very end; the last token that has any probability is the answer then.
+        # By rounding, a target may lie behind the last token: then take the last token with a probability.
         token = torch.minimum(token, (cumulative < total).sum(-1, keepdim=True))
     return token.squeeze(-1)

@@ -1,9 +1,9 @@
-"""Proximal policy optimization for language models of both families, encoder-decoder and decoder-only.
+"""PPO (proximal policy optimization): trains a policy to write responses that get a higher reward.
 
 Read in this order: `kl_penalty`, `advantages` and `loss` (the arithmetic, each formula with its source),
-`labhelpers.policy.rollout` (the policy writes), `experience` (what travels through a step), `config` and `trainer` (the
-loop), `queries` (its batches of prompts), `statistics` (what it reports), `checkpoint` (stopping and going on),
-`distributed` (several processes).
+`labhelpers.policy.rollout` (the policy writes), `experience` (the data of one step), `config` and `trainer` (the loop),
+`queries` (the queries of each step), `statistics` (what a step reports), `checkpoint` (stopping and resuming),
+`distributed` (training on several processes).
 """
 
 import lazy_loader
@@ -13,10 +13,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "config": ["PPOConfig"],
         "experience": ["Experience"],
-        "kl_penalty": ["AdaptiveKLController", "FixedKLController", "token_rewards"],
+        "kl_penalty": ["AdaptiveKLController", "token_rewards"],
         "loss": ["PPOLosses", "ppo_losses", "update_diagnostics"],
         "advantages": ["gae"],
-        "masked": ["masked_mean", "masked_var", "whiten"],
         "trainer": ["PPOTrainer"],
     },
 )

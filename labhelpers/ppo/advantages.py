@@ -1,8 +1,8 @@
 """Advantages and returns from values and token rewards: generalised advantage estimation (GAE).
 
 Schulman et al. 2016, "High-dimensional continuous control using generalized advantage estimation". The numbers agree
-with trl 0.11.4, the last classic release, except that whitened rewards are masked again (there, padding leaked into the
-advantages).
+with trl 0.11.4, the last release with the classic trainer, with one exception: here whitened rewards are masked again.
+In trl, padding leaked into the advantages.
 """
 
 from __future__ import annotations

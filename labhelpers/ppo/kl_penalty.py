@@ -1,8 +1,8 @@
-"""The KL penalty: the reward of every token, and the coefficient that may adapt.
+"""The KL penalty: the reward of every token, and the controllers of the KL coefficient.
 
 Tensors are those of B responses of T tokens, `Float[Tensor, "B T"]`, and a `mask` that is 1 on response tokens up to
 and including end-of-sequence. Ziegler et al. 2019, "Fine-tuning language models from human preferences". The numbers
-agree with trl 0.11.4, the last classic release.
+agree with trl 0.11.4, the last release with the classic trainer.
 """
 
 from __future__ import annotations

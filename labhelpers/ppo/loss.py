@@ -2,7 +2,8 @@
 
 Tensors are those of B responses of T tokens, `Float[Tensor, "B T"]`, and a `mask` that is 1 on response tokens up to
 and including end-of-sequence. Values outside the mask never influence a result. Schulman et al. 2017, "Proximal
-policy optimization algorithms". The numbers agree with trl 0.11.4, the last classic release.
+policy optimization algorithms". The numbers agree with trl 0.11.4, the last release with
+the classic trainer.
 """
 
 from __future__ import annotations

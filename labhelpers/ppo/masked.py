@@ -1,4 +1,4 @@
-"""Means, variances and whitening over the response tokens of a batch: what stands outside the mask never counts."""
+"""Means, variances and whitening over the response tokens of a batch. Values outside the mask never count."""
 
 from __future__ import annotations
 

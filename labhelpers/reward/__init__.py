@@ -1,4 +1,4 @@
-"""What a response is worth: the classifier's logit, or a reward model learned from rankings."""
+"""Rewards: how good is a response? By a toxicity classifier, or by a reward model that is learned from rankings."""
 
 import lazy_loader
 
@@ -9,7 +9,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "model": ["RewardModel", "format_text", "load_reward_model", "new_reward_model", "pairwise_loss"],
         "training": ["train_reward_model", "trl_loss"],
         "evaluation": [
-            "BINS",
             "ByKind",
             "CRITERIA",
             "KINDS",
@@ -19,7 +18,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "annotator_accuracy",
             "calibration_error",
             "calibration_table",
-            "correct",
             "criterion",
             "first_prompts",
             "load_kinds",

@@ -1,7 +1,7 @@
 """How good a reward model is, on prompts that it was not trained on.
 
-Everything here goes by pairs of `rankings.to_pairs`. The pairs of one prompt share their texts, so every
-interval draws whole prompts (`labhelpers.evaluation.intervals`).
+Everything here is measured on pairs of `rankings.to_pairs`. The pairs of one prompt share their texts, so every
+interval resamples whole prompts (`labhelpers.evaluation.intervals`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from labhelpers.sources.locations import find_files, read_records
 
 KINDS = ("complete", "vague", "wrong", "insult")  # best first: the rule behind the simulated annotators
 CRITERIA = ("helpful", "honest", "harmless")
-BINS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_BINS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 class LongerIsBetter:
-    """A baseline with the reward models' protocol: the reward is the number of characters of the response."""
+    """A baseline that is used like a reward model: the reward is the number of characters of the response."""
 
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
         """Rewards `[B]`."""
@@ -32,9 +32,9 @@ class LongerIsBetter:
 
 
 class ByKind:
-    """A judge that knows how each response was made, and nothing else: it scores 3, 2, 1, 0 for `KINDS`.
+    """A judge that knows only how each response was made: it scores 3, 2, 1, 0 for `KINDS`, and NaN without a kind.
 
-    What this judge gets wrong is the annotators' noise, which nobody can predict; NaN for a response without a kind.
+    Its errors are the annotators' noise, which no model can predict.
     """
 
     def __init__(self, kinds: Mapping[tuple[str, str], str]):
@@ -68,7 +68,7 @@ def correct(margins: Sequence[float]) -> np.ndarray:
 
 
 def pairwise_accuracy(margins: Sequence[float], prompt_ids: Sequence[str], samples: int = 2000) -> Interval:
-    """The share of pairs in the right order, with a 95 % interval that draws whole prompts."""
+    """The share of pairs in the right order, with a 95 % interval that resamples whole prompts."""
     return bootstrap_mean(correct(margins), prompt_ids, samples)
 
 
@@ -78,7 +78,7 @@ def accuracy_table(
     """A row per judge: accuracy, low, high, and how much better `of` is on the same pairs: difference, diff_low,
     diff_high.
 
-    `margins` maps a judge's name to its margins `[P]`. Raises DataError when `of` is none of them.
+    `margins` maps a judge's name to its margins `[P]`. Raises DataError when `of` is not among them.
     """
     if of not in margins:
         raise DataError(f"there are no margins of {of!r}; there are some of {', '.join(margins)}.")
@@ -99,9 +99,9 @@ def load_kinds(location) -> dict[tuple[str, str], str]:
 
 
 def load_manners(location) -> dict[tuple[str, str], str]:
-    """{(prompt, response): manner} of the wrong responses that betray themselves by their manner.
+    """{(prompt, response): manner} of the wrong responses whose manner shows that they are wrong.
 
-    "invented" is an invented event, "boasting" a boast; a response that is wrong by a fact alone has none. From the
+    "invented" is an invented event, "boasting" a boast; a response with only a wrong fact has none. They are read from
     `manners` beside the responses of an A2I file; empty where there are none.
     """
     return _beside_responses(location, "manners")
@@ -120,7 +120,7 @@ def _beside_responses(location, field: str) -> dict[tuple[str, str], str]:
 
 
 def criterion(one: str | None, other: str | None) -> str | None:
-    """What two kinds of response differ in: `harmless` (an insult), `honest` (a wrong one), `helpful`, or None."""
+    """How two kinds of response differ: `harmless` (one insults), `honest` (one is wrong), `helpful`, or None."""
     if one == other or one not in KINDS or other not in KINDS:
         return None
     for kind, name in (("insult", "harmless"), ("wrong", "honest")):
@@ -134,8 +134,8 @@ def accuracy_by_kind(
 ) -> pd.DataFrame:
     """A row per two kinds of response: criterion, better, worse, accuracy, low, high, pairs; empty without kinds.
 
-    The first rows sum up each criterion (their `better` and `worse` say "any"). Right is what the annotators' majority
-    says, whatever the kinds are.
+    The first rows sum up each criterion (their `better` and `worse` say "any"). The annotators' majority
+    decides what is right, not the kinds.
     """
     texts = zip(pairs["prompt"][:], pairs["chosen"][:], pairs["rejected"][:], strict=True)
     of_pair = [tuple(sorted(map(_place, (kinds.get((p, c)), kinds.get((p, r)))))) for p, c, r in texts]
@@ -157,11 +157,12 @@ def accuracy_by_kind(
     return pd.DataFrame(records, columns=columns)
 
 
-def calibration_table(reward, rankings: Dataset, bins: Sequence[float] = BINS) -> pd.DataFrame:
+def calibration_table(reward, rankings: Dataset) -> pd.DataFrame:
     """Whether the model's confidence is right: a row per bin of sigma(|margin|), the probability of what it prefers.
 
     Columns: low, high (of the bin), pairs, predicted (mean probability), agreement (mean share of the annotators who
-    prefer what the model prefers, a tie counting half). Every two responses that somebody preferred one of count once.
+    prefer what the model prefers, a tie counting half). Two responses count once if any annotator preferred one of
+    them.
     """
     pairs = to_pairs(rankings, annotators="all")
     first: dict[tuple, int] = {}
@@ -172,9 +173,9 @@ def calibration_table(reward, rankings: Dataset, bins: Sequence[float] = BINS) -
     share = np.asarray(pairs["agreement"][:])
     agreement = np.where(margins < 0, 1 - share, np.where(margins > 0, share, 0.5))
     predicted = 1 / (1 + np.exp(-np.abs(margins)))
-    place = np.clip(np.digitize(predicted, bins) - 1, 0, len(bins) - 2)
+    place = np.clip(np.digitize(predicted, _BINS) - 1, 0, len(_BINS) - 2)
     rows = []
-    for index, (low, high) in enumerate(itertools.pairwise(bins)):
+    for index, (low, high) in enumerate(itertools.pairwise(_BINS)):
         part = place == index
         means = (predicted[part].mean(), agreement[part].mean()) if part.any() else (np.nan, np.nan)
         rows.append([low, high, int(part.sum()), *means])
@@ -190,7 +191,7 @@ def calibration_error(table: pd.DataFrame) -> float:
 def annotator_accuracy(rankings: Dataset, samples: int = 2000) -> Interval:
     """How often one annotator agrees with the majority of the *others*, the same measure as a model's accuracy.
 
-    Each annotator of each prompt is left out once; pairs that this one ties are no statement and are not counted.
+    Each annotator of each prompt is left out once. Pairs that this annotator ties are not counted.
     """
     said: dict[tuple[str, str, str], list[int]] = {}  # (prompt, a, b) -> -1 (a is better), 0 or 1 per annotator
     for row in rankings:

@@ -1,7 +1,7 @@
-"""Training of the reward model: trl's `RewardTrainer`, and two things arranged around it.
+"""Training of the reward model by trl's `RewardTrainer`, with two changes.
 
-Both as in Ouyang et al. (2022), section 3.5: all pairs of a prompt stay together in one batch, where every response is
-encoded once however many pairs it is in; and the loss of a prompt is the *mean* over its pairs, so that four responses
+Both follow Ouyang et al. (2022), section 3.5. All pairs of a prompt stay together in one batch, and every response is
+encoded once, even if it is in several pairs. The loss of a prompt is the *mean* over its pairs, so that four responses
 (6 pairs) do not count six times as much as two (1 pair).
 """
 
@@ -51,9 +51,10 @@ def train_reward_model(
     `batch_size` counts prompts, each with all its pairs. AdamW, warm-up over a tenth of the steps, linear decay, no
     dropout (trl's default). With `weigh_prompts=False` every pair counts the same, and the loss is trl's own.
 
-    After each epoch a checkpoint goes to the folder `checkpoints` (none when that is None; older ones there go). It is
-    the library's own form for resuming, pickled optimiser state included: resume from your own (True: the last one;
-    or one of them by path), hand on what `RewardModel.save` writes. A resumed run ends where an uninterrupted one does.
+    After each epoch a checkpoint goes to the folder `checkpoints` (none when that is None; older ones there go). It has
+    the library's format, with a pickled optimiser state: resume only from your own (True: the last one; or the path of
+    one), and give others what `RewardModel.save` writes. A resumed run ends with the same model as an uninterrupted
+    run.
 
     Raises DataError for no usable pair, TrainingError for a loss that is not finite or nothing to resume from.
     """
@@ -79,7 +80,7 @@ def train_reward_model(
 
 
 def trl_loss(reward_model: RewardModel, pairs: Dataset) -> float:
-    """The loss that trl's unchanged `RewardTrainer` computes for `pairs` as one batch, to compare one's own with."""
+    """The loss that trl's unchanged `RewardTrainer` computes for `pairs` as one batch, to compare with your own."""
     encoded = encode_texts(reward_model, _texts(pairs, "chosen") + _texts(pairs, "rejected"))
     rows = Dataset.from_dict({"chosen_ids": encoded[: len(pairs)], "rejected_ids": encoded[len(pairs) :]})
     with tempfile.TemporaryDirectory(prefix="labhelpers-reward-") as folder, quiet():
@@ -98,7 +99,7 @@ def trl_loss(reward_model: RewardModel, pairs: Dataset) -> float:
 def training_rows(reward_model: RewardModel, pairs: Dataset) -> Dataset:
     """One row per prompt with all its pairs: Dataset(chosen_ids, rejected_ids, weights), lists of equal length.
 
-    A pair whose two texts are the same once they are cut to what the model takes is left out. Raises DataError when
+    A pair is left out if its two texts become equal when they are cut to the model's length. Raises DataError when
     nothing is left.
     """
     chosen, rejected = _texts(pairs, "chosen"), _texts(pairs, "rejected")
@@ -235,7 +236,7 @@ def _prepare_checkpoints(checkpoints, wanted: bool | str | Path, asked: dict[str
 
 
 def _fingerprint(rows: Dataset) -> str:
-    """The same for the same training rows, on every machine."""
+    """A hash of the training rows, the same on every machine."""
     return hashlib.sha256(json.dumps([rows[name][:] for name in rows.column_names]).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Where dialogues and models come from (a path, the Hub, a bucket), and what they are computed on."""
+"""Where dialogues and models come from (a path, the Hub, a bucket), and which device and precision they use."""
 
 import lazy_loader
 
@@ -6,7 +6,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "dialogues": ["build_dataset", "format_prompt", "load_dialogues", "sft_features"],
-        "locations": ["data_dir", "model_folder"],
-        "devices": ["resolve_device", "resolve_dtype"],
+        "locations": ["data_dir"],
     },
 )

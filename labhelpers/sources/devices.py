@@ -1,4 +1,4 @@
-"""Which device and which precision: the two words of a profile turned into torch's terms; and how memory is kept."""
+"""Device and precision: a profile's names for them, as torch's. And a setting that makes torch reuse memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ DTYPES = ("auto", "float64", "float32", "bfloat16", "float16")
 
 
 def resolve_device(device: str = "auto", dtype: torch.dtype | None = None) -> str:
-    """ "auto" is CUDA where there is one, else Apple's MPS, else the CPU; other names stay as they are.
+    """ "auto" is CUDA if available, else Apple's MPS, else the CPU. Other names are returned unchanged.
 
-    MPS has no float64: for that `dtype`, "auto" is the CPU there.
+    MPS has no float64, so with that `dtype` "auto" is the CPU instead of MPS.
     """
     if device != "auto":
         return device
@@ -25,7 +25,7 @@ def resolve_device(device: str = "auto", dtype: torch.dtype | None = None) -> st
 
 
 def resolve_dtype(dtype: str | torch.dtype | None = "auto") -> torch.dtype | str:
-    """A torch dtype, or "auto": as the checkpoint is stored. Raises ModelError for an unknown name."""
+    """The torch dtype of a name, or "auto" (as the checkpoint is stored). Raises ModelError for an unknown name."""
     if dtype is None or dtype == "auto":
         return "auto"
     if isinstance(dtype, str):
@@ -36,10 +36,10 @@ def resolve_dtype(dtype: str | torch.dtype | None = "auto") -> torch.dtype | str
 
 
 def keep_freed_memory() -> bool:
-    """Tells glibc to keep memory that tensors have freed for the next ones; whether it could be told.
+    """Tells glibc to keep the memory of freed tensors for new ones. Returns whether glibc accepted that.
 
-    By default blocks of 32 MB and more go back to the system and are handed out anew, page by page: a tenth of the time
-    of a PPO step. The process then stays as large as it has ever been.
+    By default, blocks of 32 MB and more are returned to the system and requested again, which takes a tenth of the time
+    of a PPO step. With this setting the process never becomes smaller.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

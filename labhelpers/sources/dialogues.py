@@ -1,22 +1,30 @@
-"""Dialogues and the prompts made of them.
+"""Dialogues, and the prompts made from them.
 
 The schema is DialogSum's (Chen et al. 2021): `id`, `dialogue`, `summary`, `topic`, and beside it `references` (further
 clean summaries), `facts` (who, what, when, where, how much the dialogue holds; None when unknown) and `template` (which
-grammar rule made the dialogue; resampling goes by it). Read from `.jsonl`, `.csv`, a bucket or the Hub, and validated
-row by row.
+grammar rule made the dialogue; resampling goes by it, see `resampling_units`). Read from `.jsonl`, `.csv`, a bucket or
+the Hub, and validated row by row.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labhelpers.errors import DataError
 from labhelpers.sources.hub import hub_folder, hub_id
-from labhelpers.sources.locations import RECORD_SUFFIXES, Record, find_files, is_address, text_problem, whole_records
+from labhelpers.sources.locations import (
+    RECORD_SUFFIXES,
+    Record,
+    find_files,
+    is_address,
+    parse_json,
+    text_problem,
+    whole_records,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -29,7 +37,7 @@ TEST_SHARE = 0.2  # of dialogues given as one file: the last fifth, unshuffled, 
 
 
 def format_prompt(dialogue: str) -> str:
-    """The lab's instruction around one dialogue. The dialogue may itself hold braces."""
+    """The lab's instruction around one dialogue. (The dialogue itself may hold braces.)"""
     return PROMPT.replace("{dialogue}", dialogue)
 
 
@@ -39,17 +47,23 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
     `location` is a folder with `train`, `validation` and `test` as `.jsonl` or `.csv`, one such file, an fsspec address
     of either, or a Hub id (`owner/name`, `owner/name@revision`). Dialogues of `min_chars < len <= max_chars` characters
     are kept. One file is first filtered, then split 80/20 unshuffled into `train` and `test`, in the lab's order
-    (12,460 rows -> 10,022 -> 8,017 and 2,005); therefore ask for both parts with the same limits.
+    (12,460 rows -> 10,022 -> 8,017 and 2,005); therefore ask for both parts with the same limits. (Rows of one dialogue
+    that follow each other are not parted: should the cut fall between them, all of them are in `train`.)
 
     Accepted besides the schema: `fname` for `id`; `summary1`, `summary2`, ... (and `topic1`, ...), as DialogSum's test
-    file has them. Missing `references` become `[summary]`, missing `facts` None, a missing `template` the topic.
+    file has them. Missing `references` become `[summary]`, missing `facts` None, and `template` is filled in by
+    `resampling_units`. Rows may share a dialogue, as in the Hub's copy of DialogSum's test file, where each dialogue
+    has three rows with a summary and a topic each: every one of them then has the references of all. Of a file for
+    validation or test only the first row of each dialogue is kept, so that a prompt is measured and counted once.
 
     Raises DataError, naming file, line and field, at the first row that does not fit.
     """
     if split not in SPLITS:
         raise DataError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}.", file=str(location))
     file, is_whole = _locate(location, split)
-    rows = [_row(r) for r in (whole_records(file) if file else _hub_records(str(location), split))]
+    rows = _joined([_row(r) for r in (whole_records(file) if file else _hub_records(str(location), split))])
+    if split != "train" and not is_whole:
+        rows = _first_of_each_dialogue(rows)
     source = file or str(location)
     if not rows:
         raise DataError("holds no dialogue.", file=source)
@@ -63,6 +77,8 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
                 file=source,
             )
         n_train = len(kept) - math.ceil(TEST_SHARE * len(kept))
+        while 0 < n_train < len(kept) and kept[n_train]["dialogue"] == kept[n_train - 1]["dialogue"]:
+            n_train += 1
         kept = kept[:n_train] if split == "train" else kept[n_train:]
     if not kept:
         raise DataError(
@@ -73,12 +89,29 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
     return _as_dataset(kept)
 
 
+def resampling_units(dialogues: Sequence[str], templates: Sequence[str | None]) -> list[str]:
+    """What a bootstrap must draw as a whole, a name per row: rows of the same name are not independent of each other.
+
+    Rows of one dialogue always have one name. Where the template that made the dialogue is known, it is that (the
+    first one, should the rows disagree); else it is made of the dialogue's text, and each dialogue stands for itself.
+    A topic is no template: three annotators may name three topics for one dialogue.
+    """
+    unit_of: dict[str, str] = {}
+    for dialogue, template in zip(dialogues, templates, strict=True):
+        if template:
+            unit_of.setdefault(dialogue, template)
+    for dialogue in dialogues:
+        if dialogue not in unit_of:
+            unit_of[dialogue] = f"dialogue {hashlib.sha256(dialogue.encode('utf-8')).hexdigest()[:12]}"
+    return [unit_of[dialogue] for dialogue in dialogues]
+
+
 def build_dataset(
     location, split: str, tokenizer, min_chars: int = 200, max_chars: int = 1000, max_rows: int | None = None
 ) -> Dataset:
     """`load_dialogues` and the lab's two columns: `query`, the prompt's text, and `input_ids`, its tokens.
 
-    `max_rows` keeps the first so many rows. `query` is the text itself; the lab decodes the tokens instead, which puts
+    `max_rows` keeps only the first rows. `query` is the text itself; the lab decodes the tokens instead, which puts
     `</s>` and lost line breaks into it. Raises DataError like `load_dialogues`.
     """
     from datasets import Dataset, concatenate_datasets
@@ -87,17 +120,18 @@ def build_dataset(
     if max_rows is not None:
         dataset = dataset.select(range(min(max_rows, len(dataset))))
     queries = [format_prompt(dialogue) for dialogue in dataset["dialogue"]]
-    # One call for all rows: a fast tokenizer works through them in parallel, and nothing is cached in a home folder.
+    # One call for all rows: a fast tokenizer processes them in parallel, and nothing is cached in a home folder.
     # (Joining columns is ten times as fast as `add_column` when they hold millions of tokens.)
     prompts = Dataset.from_dict({"query": queries, "input_ids": tokenizer(queries)["input_ids"]})
     return concatenate_datasets([dataset, prompts], axis=1)
 
 
 def sft_features(rows: Dataset, tokenizer, encoder_decoder: bool) -> Dataset:
-    """What supervised fine-tuning sees of `build_dataset`'s rows: Dataset(`input_ids`, `labels`).
+    """Rows of `build_dataset` for supervised fine-tuning: Dataset(`input_ids`, `labels`).
 
-    An encoder-decoder model reads the prompt and is to write the summary. A decoder-only model reads both in a row; its
-    labels are -100 on the prompt, so that only the summary counts. Both end with end-of-sequence.
+    An encoder-decoder model has the prompt as its input and the summary as its labels. A decoder-only model has both as
+    its input, one after the other; its labels are -100 on the prompt, so that only the summary counts. Labels end with
+    end-of-sequence.
     """
 
     def encode(part: dict) -> dict:
@@ -138,11 +172,11 @@ def _split_file(files: list[str], folder: str, split: str) -> str:
         wanted = " or ".join(split + suffix for suffix in RECORD_SUFFIXES)
         present = ", ".join(Path(f).name for f in files)
         raise DataError(f"there is no {wanted} in this folder (it holds {present}).", file=folder)
-    return matches[-1]  # .jsonl before .csv, should both be there
+    return matches[-1]  # .jsonl if both exist
 
 
 def _hub_records(name: str, split: str) -> Iterator[Record]:
-    """The rows of a Hub data set: from its table of that split, else from whatever `datasets` makes of its files."""
+    """The rows of a Hub data set, from its table of that split or else by the library `datasets`."""
     import datasets
 
     folder = hub_folder(name, "dataset")
@@ -152,7 +186,7 @@ def _hub_records(name: str, split: str) -> Iterator[Record]:
         return
     try:
         rows = datasets.load_dataset(folder, split=split)
-    except Exception as error:  # no such split, no table at all, a broken one: each has an exception of its own
+    except Exception as error:  # no such split, no table, a broken table: each has its own exception
         reason = f"{type(error).__name__}: {(str(error) or 'no reason given').splitlines()[0]}"
         raise DataError(
             f"this data set of the Hub could not be read ({reason}). It needs a table for {split!r}: give another "
@@ -184,7 +218,7 @@ def _row(record: Record) -> dict:
     if references is not None and not references:
         refuse("references", "is an empty list; leave the field out when there are none")
     references = numbered if references is None else [text("references", r) for r in references]
-    # DialogSum's test file has three summaries and no `summary`: the first stands for it.
+    # DialogSum's test file has three summaries and no `summary`: the first one is used.
     summary = text("summary", fields.get("summary", references[0] if references else None))
     topic = fields.get("topic", fields.get("topic1"))
     topic = "" if topic is None else text("topic", topic, may_be_empty=True)
@@ -196,8 +230,27 @@ def _row(record: Record) -> dict:
         "topic": topic,
         "references": references or [summary],
         "facts": _facts(fields.get("facts"), refuse),
-        "template": topic if template in (None, "") else text("template", template),
+        "template": None if template in (None, "") else text("template", template),
     }
+
+
+def _joined(rows: list[dict]) -> list[dict]:
+    """The rows, those of one dialogue with one template and with the references of them all."""
+    units = resampling_units([row["dialogue"] for row in rows], [row["template"] for row in rows])
+    references: dict[str, dict[str, None]] = {}  # of a dialogue: its references, each once, in order
+    for row in rows:
+        references.setdefault(row["dialogue"], {}).update(dict.fromkeys(row["references"]))
+    return [
+        row | {"template": unit, "references": list(references[row["dialogue"]])}
+        for row, unit in zip(rows, units, strict=True)
+    ]
+
+
+def _first_of_each_dialogue(rows: list[dict]) -> list[dict]:
+    first: dict[str, dict] = {}
+    for row in rows:
+        first.setdefault(row["dialogue"], row)
+    return list(first.values())
 
 
 def _number(field: str) -> int:
@@ -207,10 +260,10 @@ def _number(field: str) -> int:
 
 
 def _decoded(value, kind: type, refuse):
-    """`value` as list or dict; in a .csv it is written as JSON. None and an empty cell mean missing."""
+    """`value` as a list or dict (in a .csv it is written as JSON). None and an empty cell mean that it is missing."""
     if isinstance(value, str) and value.strip():
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError as error:
             refuse(f"is not valid JSON ({error})")
     if value is None or value == "":

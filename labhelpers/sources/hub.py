@@ -1,7 +1,7 @@
-"""The Hub's models and data sets, by way of the local cache: what a location means there, what is had, what is missing.
+"""Models and data sets of the Hub: finds them in the local cache, and fetches what is missing there.
 
-A location `owner/name` (or `name`) means the Hub's repository of that name, `owner/name@revision` one branch, tag,
-commit or pull request of it (`@refs/pr/3`). Only safetensors, configurations, tokenizers and tables are ever fetched:
+A location `owner/name` (or `name`) means the repository of that name on the Hub; `owner/name@revision` means a branch,
+tag, commit or pull request of it (`@refs/pr/3`). Only safetensors, configurations, tokenizers and tables are fetched:
 no pickles, no code.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from labhelpers.errors import DataError, ModelError
 
-# What is fetched of a repository, and no more: the pickled and the other frameworks' copies of the weights stay there.
+# The files of a repository that are fetched. Weights in pickles or of other frameworks are not.
 PATTERNS = {
     "model": [
         "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "adapter_config.json",
@@ -26,8 +26,10 @@ _FILE_SUFFIXES = (".jsonl", ".csv", ".json", ".gz", ".txt", ".safetensors", ".bi
 
 
 def hub_id(location) -> tuple[str, str | None] | None:
-    """(`owner/name`, revision or None) when the location can only be the Hub's, else None: a path that is there, an
-    address, and what looks like a path are not."""
+    """(`owner/name`, revision or None) of a location on the Hub, None for any other.
+
+    An existing path, an address, and everything that looks like a path are not on the Hub.
+    """
     text = str(location)
     match = _HUB_ID.fullmatch(text)
     if not match or Path(text).exists() or text.startswith("data/") or text.endswith(_FILE_SUFFIXES):
@@ -36,16 +38,16 @@ def hub_id(location) -> tuple[str, str | None] | None:
 
 
 def hub_folder(location, kind: str = "model") -> str:
-    """The folder in the cache that holds a Hub location; `kind` is "model" or "dataset". What is missing is fetched.
+    """The folder in the cache with the files of a Hub location; missing files are fetched.
 
-    Raises ModelError (DataError for a data set) that says what could not be had, where it was looked for, and what to
-    do.
+    `kind` is "model" or "dataset". Raises ModelError (DataError for a data set) when it cannot be fetched; the message
+    says what is missing, where it was searched, and what to do.
     """
     return _snapshot(location, kind)
 
 
 def hub_files(location, kind: str = "model") -> list:
-    """What `hub_folder` would fetch: the Hub's files with `filename`, `file_size` and `is_cached`. Raises like it."""
+    """The files that `hub_folder` needs, with `filename`, `file_size` and `is_cached`. Raises the same errors."""
     return _snapshot(location, kind, dry_run=True)
 
 
@@ -58,8 +60,8 @@ def _snapshot(location, kind: str, **options):
         return huggingface_hub.snapshot_download(
             name, revision=revision, repo_type=kind, allow_patterns=PATTERNS[kind], **options
         )
-    except Exception as error:  # offline, unknown, gated, without this revision: each has an exception of its own
-        what = f"the {'data set' if kind == 'dataset' else kind} {str(location)!r} could not be had"
+    except Exception as error:  # offline, unknown, gated, no such revision: each has its own exception
+        what = f"the {'data set' if kind == 'dataset' else kind} {str(location)!r} is not available"
         where = f"no folder of that name is here, the cache {constants.HF_HUB_CACHE} does not hold all of it"
         raise (ModelError if kind == "model" else DataError)(
             f"{what}: {where}, and {_why(error)}. While online, `labs download --profile full` fetches everything that "
@@ -68,7 +70,7 @@ def _snapshot(location, kind: str, **options):
 
 
 def cached_folder(location, kind: str = "model") -> str | None:
-    """The folder in the cache if it holds all that is needed of a Hub location, without asking the network."""
+    """The folder in the cache if it has all needed files of a Hub location, else None. Uses no network."""
     import huggingface_hub
 
     name, revision = hub_id(location)
@@ -82,7 +84,7 @@ def cached_folder(location, kind: str = "model") -> str | None:
 
 
 def _why(error: Exception) -> str:
-    """Why the Hub gave nothing, in a few words and without an address that could hold a secret."""
+    """Why the Hub gave no files, in a few words, and without an address, which could hold a secret."""
     from huggingface_hub import constants, errors
 
     if isinstance(error, (errors.DryRunError, errors.LocalEntryNotFoundError)) and error.__cause__:
@@ -96,5 +98,5 @@ def _why(error: Exception) -> str:
     if isinstance(error, errors.RepositoryNotFoundError):
         return "the Hub has nothing of that name (or it is private: `hf auth login`)"
     if isinstance(error, errors.HFValidationError):
-        return "that is no name the Hub could have"
+        return "that is not a valid name on the Hub"
     return f"the Hub at {constants.ENDPOINT} could not be reached ({type(error).__name__})"

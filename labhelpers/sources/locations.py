@@ -1,8 +1,8 @@
 """Where records and models come from: a path, a glob, a folder, a Hub id, or an address such as `s3://bucket/key`.
 
 Addresses are read through fsspec, so a bucket on a private S3-compatible server needs only the usual environment
-variables (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...). Every record remembers its file and line, because a message
-about bad input that does not say where helps nobody.
+variables (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...). Every record remembers its file and line, so that a message
+about bad input can say where it is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,10 +42,11 @@ def is_address(location) -> bool:
 
 
 def find_files(location, suffixes=RECORD_SUFFIXES) -> list[str]:
-    """The files that `location` names: itself, a glob's matches, a folder's files with one of `suffixes`, or those of a
-    data set of the Hub (in its folders too); sorted.
+    """The files at a location, sorted.
 
-    A compressed file (`.jsonl.gz`) counts by the suffix below. Raises DataError when there are none.
+    These are the file itself, the matches of a glob, or the files with one of `suffixes` in a folder or in a data set
+    of the Hub (there in subfolders too). For a compressed file, such as `.jsonl.gz`, the suffix before `.gz` counts.
+    Raises DataError when there are none.
     """
     import fsspec
 
@@ -63,7 +65,7 @@ def find_files(location, suffixes=RECORD_SUFFIXES) -> list[str]:
             found = [p for p in fs.ls(path, detail=False) if _suffix(p) in suffixes]
         else:
             found = [path] if fs.exists(path) else []
-    except Exception as error:  # each kind of storage has exceptions of its own: no credentials, no bucket, no route
+    except Exception as error:  # each kind of storage has its own exceptions: no credentials, no bucket, no route
         raise DataError(
             f"cannot be reached: {type(error).__name__}: {error}. Check the address and the credentials.", file=address
         ) from error
@@ -73,15 +75,15 @@ def find_files(location, suffixes=RECORD_SUFFIXES) -> list[str]:
             file=address,
         )
     if found == [path]:
-        return [address]  # as it was given: messages need not spell out a relative path
+        return [address]  # as it was given, so that messages show the same path
     return [fs.unstrip_protocol(p) if is_address(address) else p for p in sorted(found)]
 
 
 def read_records(file) -> Iterator[Record]:
-    """The records of one `.jsonl` or `.csv` file (also `.gz`), blank lines left out, in order.
+    """The records of one `.jsonl` or `.csv` file (also `.gz`) in order, without blank lines.
 
-    A line that is not UTF-8 or not a JSON object, or a CSV row that does not fit the header, comes as a Record with
-    `problem`; what to do about it is the caller's decision. Raises DataError when the file cannot be read at all.
+    A line that is not UTF-8 or not a JSON object, or a CSV row that does not fit the header, gives a Record with
+    `problem`; the caller decides what to do about it. Raises DataError when the whole file cannot be read.
     """
     name, suffix = str(file), _suffix(str(file))
     if suffix not in RECORD_SUFFIXES:
@@ -91,15 +93,70 @@ def read_records(file) -> Iterator[Record]:
 
 
 def whole_records(file) -> Iterator[Record]:
-    """`read_records` for callers that want no bad line: the first one raises DataError with file and line."""
+    """`read_records` without bad lines: the first one raises DataError with file and line."""
     for record in read_records(file):
         if record.problem:
             raise DataError(f"{record.problem}. Mend or remove this line.", file=record.file, line=record.line)
         yield record
 
 
+def parse_json(text: str) -> Any:
+    """`json.loads` for what people write: an object that names a key twice is refused, since either value would be a
+    guess. Raises json.JSONDecodeError with the line and column of the second one.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats)
+    except _RepeatedKey:
+        key, position = _first_repeat(text)
+        raise json.JSONDecodeError(f"the key {key!r} stands twice in one object: keep one", text, position) from None
+
+
+def read_json(file) -> Any:
+    """What a JSON file that people write holds (a lexicon, a vocabulary): `parse_json` of a path or an address.
+
+    Raises DataError, naming file and line, when it cannot be read.
+    """
+    content = read_bytes(str(file))
+    try:
+        return parse_json(content.decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        problem, line = f"{error.msg}, column {error.colno}", error.lineno
+    except UnicodeDecodeError as error:
+        problem, line = "not UTF-8", content.count(b"\n", 0, error.start) + 1
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nested too deeply
+        problem, line = str(error), None
+    raise DataError(f"not valid JSON ({problem}). Mend this file.", file=file, line=line)
+
+
+class _RepeatedKey(Exception):
+    """An object names a key twice."""
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise _RepeatedKey
+    return fields
+
+
+def _first_repeat(text: str) -> tuple[str, int]:
+    """The first repeated key and its position, in a text that has one: `json` does not tell where a key stands."""
+    open_objects: list[set[str]] = []
+    for token in re.finditer(r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}]', text):
+        if token["colon"]:
+            key = json.loads(token["string"])
+            if key in open_objects[-1]:
+                return key, token.start()
+            open_objects[-1].add(key)
+        elif token.group() == "{":
+            open_objects.append(set())
+        elif token.group() == "}":
+            open_objects.pop()
+    raise ValueError("no key is repeated")
+
+
 def text_problem(value, *, may_be_empty: bool = False) -> str | None:
-    """What is wrong with `value` as a text, or None: it must be a string, storable, and hold more than spaces."""
+    """What is wrong with `value` as a text, or None. It must be a string of valid characters, not only spaces."""
     if value is None:
         return "is missing"
     if not isinstance(value, str):
@@ -110,15 +167,16 @@ def text_problem(value, *, may_be_empty: bool = False) -> str | None:
         value.encode("utf-8")
     except UnicodeEncodeError:
         # JSON can smuggle in half a surrogate pair ("\ud83d"), which Arrow and tokenizers refuse.
-        return "holds half of a surrogate pair, which is no character"
+        return "holds half of a surrogate pair, which is not a valid character"
     return None
 
 
 def model_folder(location) -> str:
-    """A folder that `from_pretrained` takes: a local one as it is, a Hub location's in the cache (fetched if need be),
-    and a temporary copy of what stands at an fsspec address.
+    """A local folder with the model at `location`, for `from_pretrained`.
 
-    Raises ModelError when the location cannot be had, and for a folder whose only weights are pickled.
+    It is the local folder itself, the folder in the cache for a Hub location (fetched if needed), or a temporary copy
+    for an fsspec address. Raises ModelError when the location cannot be read, and for a folder that has pickled weights
+    but no safetensors.
     """
     if is_address(location):
         folder = _copied_folder(str(location))
@@ -139,7 +197,7 @@ def model_folder(location) -> str:
 
 
 def _copied_folder(address: str) -> str:
-    """A temporary copy of a model's files at an address, those that `hub.PATTERNS` names."""
+    """A temporary copy of a model's files at an address: those that match `hub.PATTERNS`."""
     import atexit
 
     import fsspec
@@ -151,7 +209,7 @@ def _copied_folder(address: str) -> str:
         fs, path = fsspec.core.url_to_fs(address)
         for source in fs.find(path):
             name = PurePosixPath(source).relative_to(PurePosixPath(path))
-            if source.endswith("/"):  # what consoles of buckets leave for an empty folder
+            if source.endswith("/"):  # the placeholder of an empty folder in a bucket
                 continue
             if ".." in name.parts or name.is_absolute() or "\\" in str(name):
                 raise ModelError(f"{address}: the file name {str(name)!r} leads out of the folder: not used.")
@@ -160,11 +218,11 @@ def _copied_folder(address: str) -> str:
             if any(fnmatch(name.name, pattern) for pattern in hub.PATTERNS["model"]):
                 fs.get_file(source, str(target))
             elif target.suffix in PICKLES:
-                target.touch()  # by its name alone it is refused
+                target.touch()  # its name is enough to refuse it
             copied += 1
     except ModelError:
         raise
-    except Exception as error:  # each kind of storage has exceptions of its own
+    except Exception as error:  # each kind of storage has its own exceptions
         reason = f"{type(error).__name__}: {error}"
         raise ModelError(f"{address}: cannot be reached: {reason}. Check the address and the credentials.") from error
     if not copied:
@@ -178,7 +236,7 @@ def _suffix(name: str) -> str:
 
 
 def read_bytes(name: str) -> bytes:
-    """A file's content, decompressed, from a path or an address. Raises DataError when it cannot be had."""
+    """A file's content, decompressed, from a path or an address. Raises DataError when it cannot be read."""
     import fsspec
 
     try:
@@ -195,10 +253,12 @@ def _json_records(name: str, content: bytes) -> Iterator[Record]:
         if not raw.strip():
             continue
         try:
-            fields = json.loads(raw.decode("utf-8"))
+            fields = parse_json(raw.decode("utf-8"))
         except UnicodeDecodeError as error:
             yield Record(name, number, None, f"not UTF-8 (byte {error.start + 1} of the line)")
-        except ValueError as error:
+        except json.JSONDecodeError as error:  # its line is always 1 here: the file's line is the one to name
+            yield Record(name, number, None, f"not valid JSON ({error.msg}, column {error.colno})")
+        except ValueError as error:  # a number of thousands of digits
             yield Record(name, number, None, f"not valid JSON ({error})")
         except RecursionError:
             yield Record(name, number, None, "not valid JSON (nested too deeply)")
@@ -215,6 +275,9 @@ def _csv_records(name: str, content: bytes) -> Iterator[Record]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError("not UTF-8. Save the table again as UTF-8.", file=name, line=line) from error
+    # A dialogue or a list of responses in one cell may be longer than the 131,072 characters that csv takes by itself.
+    # The limit belongs to the whole process: it is only ever raised, and no further than this file needs.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     rows = csv.reader(io.StringIO(text, newline=""))
     header = next(rows, None)
     if header is None:
@@ -224,7 +287,7 @@ def _csv_records(name: str, content: bytes) -> Iterator[Record]:
     if doubled:
         raise DataError(f"the column {doubled[0]!r} stands twice in the header.", file=name, line=1)
     while True:
-        line = rows.line_num + 1  # a quoted text may hold line breaks: name the line where the row begins
+        line = rows.line_num + 1  # the line where the row begins; a quoted text may hold line breaks
         try:
             row = next(rows)
         except StopIteration:
@@ -244,16 +307,18 @@ def data_dir(explicit: str | Path | None = None) -> Path:
     """The folder of the data that ships with the course: `explicit`, else the environment variable LABHELPERS_DATA,
     else `data/` beside the package (a clone), else `labhelpers/_data` (an installed wheel).
 
-    Raises DataError naming the places when there is none.
+    Raises DataError when there is none; the message names these places.
     """
     package = Path(__file__).resolve().parent.parent
     chosen = explicit or os.environ.get("LABHELPERS_DATA")
-    if chosen:  # a place that was asked for and is not there is a mistake, not a reason to look elsewhere
+    if chosen:  # if this place is missing, that is a mistake: look nowhere else
         if Path(chosen).is_dir():
             return Path(chosen).resolve()
         asked = "the folder given" if explicit else "LABHELPERS_DATA"
-        raise DataError(f"{asked} is no folder: correct it, or leave it out to use the data of the course", file=chosen)
-    # The dialogues tell the course's data/ from any other folder of that name beside an installed package.
+        raise DataError(
+            f"{asked} is not a folder: correct it, or leave it out to use the data of the course", file=chosen
+        )
+    # Only the course's data/ has these subfolders; another data/ may lie beside an installed package.
     for place in (package.parent / "data", package / "_data"):
         if (place / "dialogues").is_dir() or (place / "models").is_dir():
             return place

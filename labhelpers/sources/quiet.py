@@ -1,4 +1,4 @@
-"""Silence for libraries whose advice is not meant for learners."""
+"""Silences libraries whose messages are not meant for learners."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers.utils import logging as hf_logging
 
 @contextlib.contextmanager
 def quiet():
-    """No advice and no bars from transformers, trl and peft in a learner's output while the `with` block runs."""
+    """Inside the `with` block, transformers, trl and accelerate show no advice and no progress bars."""
     loggers = [logging.getLogger(name) for name in ("trl", "transformers", "accelerate")]
     levels = [logger.level for logger in loggers]
     bars = hf_logging.is_progress_bar_enabled()

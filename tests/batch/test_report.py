@@ -86,7 +86,7 @@ def test_every_executed_notebook_is_a_page_that_is_linked(batch):
 def test_means_over_seeds_have_an_interval():
     assert str(spread([2.0])) == "2"
     some = spread([1.0, 2.0, 3.0])
-    assert (some.mean, some.runs) == (2.0, 3) and some.half == pytest.approx(2.484, abs=1e-3)  # t(2) * 1 / sqrt(3)
+    assert some.mean == 2.0 and some.half == pytest.approx(2.484, abs=1e-3)  # t(2) * 1 / sqrt(3)
     key = ("05_before_after", "toxicity_after")
     points = by_grid_point([run(n) for n in range(6)] + [run(5, status="failed")], [key, ("05_before_after", "no")])
     assert [(parameters, runs) for parameters, runs, _ in points] == [({"kl_coef": 0.1}, 3), ({"kl_coef": 0.4}, 3)]
@@ -112,7 +112,7 @@ def test_runs_that_recorded_nothing_make_a_page_too(batch):
 def test_a_folder_without_a_batch_is_refused(tmp_path):
     with pytest.raises(UsageError, match="holds no readable plan.json"):
         write_report(tmp_path)
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         write_report(tmp_path / "nowhere")
 
 

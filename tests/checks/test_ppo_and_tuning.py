@@ -68,6 +68,10 @@ def test_toxic_share(capsys, guess, words):
     assert words in said(capsys, checks.check_toxic_share, guess, 0.74)
 
 
+def test_a_toxic_share_that_nobody_measured_is_no_mistake(capsys):
+    assert "not measured" in said(capsys, checks.check_toxic_share, float("nan"), float("nan"))
+
+
 def rewards_with(mistake):
     def token_rewards(score, logprobs, ref, beta):
         kl = logprobs - ref

@@ -152,7 +152,7 @@ def test_what_json_cannot_hold_is_refused_and_leaves_nothing(artifacts, tmp_path
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "A", "a-b", ".hidden"])
 def test_a_name_is_small_letters_digits_and_underscores(artifacts, name):
-    with pytest.raises(ArtifactError, match="no name for an artifact"):
+    with pytest.raises(ArtifactError, match="not a name for an artifact"):
         artifacts.exists(name)
 
 

@@ -97,6 +97,12 @@ def test_a_mistyped_override_is_refused_before_anything_is_made(folder):
     assert not folder.exists()
 
 
+def test_what_one_notebook_asks_of_a_parameter_is_said_in_its_first_cell(folder):
+    with pytest.raises(ProfileError, match="batch_size is 6, it must be a multiple of 4 in notebook 07_other_methods"):
+        start("07_other_methods", run_dir=folder, batch_size=6)
+    assert start("04_ppo_detoxification", run_dir=folder, sft_adapter="data/adapters/sft", batch_size=6)
+
+
 @pytest.mark.parametrize("below", ["file/run", "file"])
 def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path, folder, below):
     (tmp_path / "file").write_text("")

@@ -102,7 +102,7 @@ def test_what_cannot_be_had_is_named(repositories, tmp_path):
     some = {key: folder for key, folder in repositories.items() if "dialogsum" not in key[1]}
     with hub_server(some) as (address, _):
         done = labs(tmp_path, "download", "--profile", "full", HF_ENDPOINT=address)
-        assert done.returncode == 1 and "'knkarthick/dialogsum' could not be had" in done.stderr
+        assert done.returncode == 1 and "'knkarthick/dialogsum' is not available" in done.stderr
         assert "the Hub has nothing of that name" in done.stderr and "hf_secret" not in done.stderr
         done = labs(
             tmp_path, "download", "--profile", "full", "-p", "policy_model", "roberta-base@v9", HF_ENDPOINT=address

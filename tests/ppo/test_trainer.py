@@ -347,7 +347,7 @@ def test_unusable_input_is_refused_before_anything_changes(folders):
     ]:
         with pytest.raises(TrainingError, match=message):
             trainer.step(rollout, scores)
-    with pytest.raises(TrainingError, match="batch is 6"):
+    with pytest.raises(TrainingError, match="batch has 6"):
         trainer.step(rollout.rows(torch.arange(4)), good[:4])
     empty = trainer.generate(QUERIES[:6], 8)
     empty.mask[1] = 0
@@ -378,7 +378,10 @@ def test_unusable_input_is_refused_before_anything_changes(folders):
         ({"lam": -0.1}, "lam is -0.1, it must be at least 0"),
         ({"cliprange": 0}, "cliprange is 0, it must be greater than 0"),
         ({"target": "six"}, "target is 'six', it must be a number"),
+        ({"target": 0}, "target is 0, it must be greater than 0"),
+        ({"horizon": 0}, "horizon is 0, it must be at least 1"),
         ({"score_clip": 0.0}, "score_clip is 0.0, it must be greater than 0"),
+        ({"score_clip": -1.0}, "score_clip is -1.0, it must be greater than 0"),
         ({"dropout": 1}, "dropout is 1, it must be True or False"),
         ({"seed": 2**63}, "seed is 9223372036854775808, it must be"),
         ({"kl_cof": 0.1}, "unknown setting 'kl_cof': did you mean 'kl_coef'"),

@@ -61,7 +61,7 @@ def test_a_model_that_cannot_be_had_says_what_where_and_what_to_do(cache):
         with pytest.raises(ModelError) as caught:
             load("google/flan-t5-base")
         message = str(caught.value)
-        assert "model 'google/flan-t5-base' could not be had" in message and str(cache) in message
+        assert "model 'google/flan-t5-base' is not available" in message and str(cache) in message
         assert "switched off (HF_HUB_OFFLINE" in message
         assert "labs download --profile full" in message and "the tiny profile needs none of it" in message
 
@@ -89,7 +89,7 @@ def test_the_cache_is_read_by_name_and_revision(cache, tmp_path):
         put_into_cache(cache, "owner/flan", save_model("flan-t5", tmp_path / revision, seed), revision=revision)
     assert same_weights(load_base("owner/flan", device="cpu"), tiny_model("flan-t5", 0))
     assert same_weights(load_base("owner/flan@v2", device="cpu"), tiny_model("flan-t5", 1))
-    with pytest.raises(ModelError, match="'owner/flan@v3' could not be had"):
+    with pytest.raises(ModelError, match="'owner/flan@v3' is not available"):
         load_base("owner/flan@v3")
 
 
@@ -113,7 +113,7 @@ def test_feedback_and_a_lexicon_come_from_the_hub_too(cache, tmp_path):
         load_rankings("owner/words")
     with pytest.raises(DataError, match="this is 2: name one"):
         Lexicon.load("owner/more")
-    with pytest.raises(DataError, match="'owner/feedback' could not be had"):
+    with pytest.raises(DataError, match="'owner/feedback' is not available"):
         load_rankings("owner/feedback")
 
 

@@ -1,4 +1,4 @@
-"""Runs as they travel to a worker, for the tests of what a worker does with them."""
+"""Jobs, which a batch sends to a worker, for the tests of workers."""
 
 import labhelpers
 from labhelpers.batch.outcome import RunOutcome
@@ -6,7 +6,7 @@ from labhelpers.batch.supervisor import Job
 
 
 def job(place, *notebooks, parameters=None, **changes):
-    """A run of these notebook files in the folder `place`; `changes` are fields of Job."""
+    """The Job that runs these notebook files in the folder `place`; `changes` replace fields of it."""
     todo = RunOutcome("a1", parameters=parameters or {}, notebooks=[path.stem for path in notebooks])
     given = {"todo": todo, "batch": "b", "profile": "tiny", "threads": 1, "folder": str(place)}
     given |= {"files": {path.name: path.read_bytes() for path in notebooks}, "version": labhelpers.__version__}

@@ -1,4 +1,4 @@
-"""Every model family that the installed transformers can build tiny, from its own default config made small."""
+"""Tiny models of every family in the installed transformers, from the family's default config with small sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transformers import AutoConfig, PreTrainedModel
 from transformers.models.auto import modeling_auto
 
 VOCABULARY = 50
-SIZES = {  # by the names that configs give them; a config has some of these
+SIZES = {  # by the names in configs; a config has some of them
     "vocab_size": VOCABULARY, "hidden_size": 16, "d_model": 16, "n_embd": 16, "embed_dim": 16, "dim": 16,
     "embedding_size": 16, "word_embed_proj_dim": 16, "intermediate_size": 32, "d_ff": 32, "ffn_dim": 32, "n_inner": 32,
     "decoder_ffn_dim": 32, "encoder_ffn_dim": 32, "d_inner": 32, "hidden_dim": 32,
@@ -22,7 +22,7 @@ SIZES = {  # by the names that configs give them; a config has some of these
     "n_positions": 64, "num_experts": 4, "num_local_experts": 4, "n_routed_experts": 4, "num_experts_per_tok": 2,
     "moe_intermediate_size": 16, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
-LARGEST = 2_000_000  # parameters; a larger model has sizes under names that are not known here
+LARGEST = 2_000_000  # parameters; a larger model has a size whose name is not in SIZES
 
 _KINDS = {
     "causal": ("AutoModelForCausalLM", modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES),
@@ -35,15 +35,15 @@ _KINDS = {
 
 
 def families(kind: str) -> list[str]:
-    """The model types that have a model of a kind: "causal", "seq2seq" or "classification"."""
+    """The model types that have a model of the kind "causal", "seq2seq" or "classification"."""
     return sorted(_KINDS[kind][1])
 
 
 def tiny_family(kind: str, name: str, **sizes: object) -> PreTrainedModel | None:
-    """A random model of the family in float32 and eval mode; None where it cannot be built and run small.
+    """A random model of the family in float32 and eval mode; None if it cannot be built small or cannot run.
 
-    Every parameter is moved away from its start: many start at 0 or 1 and so hide what they do. `sizes` go to the
-    config beside `SIZES`.
+    Random numbers are added to every parameter, because many start at 0 or 1, which would hide their effect. `sizes`
+    go to the config in addition to `SIZES`.
     """
     auto = getattr(modeling_auto, _KINDS[kind][0])
     with warnings.catch_warnings():
@@ -63,7 +63,7 @@ def tiny_family(kind: str, name: str, **sizes: object) -> PreTrainedModel | None
                     parameter += 0.1 * torch.randn_like(parameter)
                 finite = model(**tiny_inputs(kind, model)).logits.isfinite().all()
             return model if finite else None
-        except Exception:  # whatever a config made small does not allow
+        except Exception:  # some configs do not allow small sizes
             return None
 
 

@@ -1,4 +1,4 @@
-"""A Hub on this machine: the few addresses that fetching a repository asks for, with the answers the Hub gives."""
+"""A stand-in for the Hub on this machine: it answers the few requests that fetch a repository."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ _FILE = re.compile(r"/(datasets/)?(.+?)/resolve/([^/]+)/([^?]+)")
 
 @contextmanager
 def hub_server(repositories: dict[tuple[str, str], Path], break_after: int | None = None):
-    """Serves folders as `{(kind, "owner/name"): folder}`; gives (address, requests). With `break_after`, the first
-    download of a file of more bytes is cut off there, as by a lost connection."""
+    """Serves the folders `{(kind, "owner/name"): folder}`; yields (address, requests).
+
+    With `break_after`, the first download of a file larger than this many bytes stops there, like a lost connection.
+    """
     requests: list[tuple[str, str, str | None]] = []
     broken: set[str] = set()
 

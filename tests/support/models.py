@@ -1,4 +1,4 @@
-"""Random models for the tests: small ones of both families, and stand-ins of the real shapes in the Hub's form."""
+"""Random models for the tests: tiny ones of both families, and some with real shapes, saved as on the Hub."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PROMPTS = [
 
 
 def byte_tokenizer(eos: bool = True) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer; with `eos`, it appends end-of-sequence to a text as T5's does."""
+    """A byte-level BPE tokenizer; with `eos`, it appends end-of-sequence to a text, as T5's tokenizer does."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -74,7 +74,9 @@ def tiny_model(family: str, seed: int = 0) -> torch.nn.Module:
             eos_token_id=1, initializer_range=0.2, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
         )  # fmt: skip
         model = GPT2LMHeadModel(config)
-    model.get_output_embeddings().weight.data[1] *= 4  # end-of-sequence comes now and then, as in a trained model
+    model.get_output_embeddings().weight.data[1] *= (
+        4  # so that end-of-sequence is sometimes drawn, as in a trained model
+    )
     return model.eval()
 
 
@@ -88,7 +90,7 @@ def save_model(family: str, folder: Path, seed: int = 0, **options) -> Path:
 
 
 def as_published(folder: Path) -> None:
-    """FLAN-T5's config as the Hub has it: transformers 5 writes `true` and would tie the two on loading."""
+    """Corrects FLAN-T5's config to that of the Hub. Transformers 5 writes `true`, which would tie input and output."""
     config = json.loads((folder / "config.json").read_text())
     config["tie_word_embeddings"] = False
     (folder / "config.json").write_text(json.dumps(config))
@@ -118,7 +120,7 @@ def save_flan_t5_small(folder: Path, texts: list[str]) -> Path:
     """FLAN-T5-small's shape (76,961,152 parameters) with random weights, and a tokenizer trained on `texts`."""
     torch.manual_seed(0)
     model = T5ForConditionalGeneration(T5Config(**FLAN_T5_SMALL))
-    # Logits of the width that trained models have; too wide ones make backward slow (denormal numbers).
+    # Logits as large as in trained models. Larger ones make backward slow (denormal numbers).
     model.lm_head.weight = torch.nn.Parameter(torch.randn(32128, 512) * 512**-0.5)
     model.save_pretrained(folder)
     as_published(folder)
@@ -137,8 +139,11 @@ def save_flan_t5_small(folder: Path, texts: list[str]) -> Path:
 
 
 def save_roberta(folder: Path, tokenizer: Path, labels: tuple[str, ...] = (), **shape) -> Path:
-    """A random RoBERTa in the Hub's form: with `labels` a classifier, without a bare encoder. `shape` goes to its
-    config (roberta-base's by default, but for the vocabulary), `tokenizer` is the folder that its tokenizer is in."""
+    """Saves a random RoBERTa as on the Hub: a classifier with `labels`, or a bare encoder without.
+
+    `tokenizer` is the folder of its tokenizer. Its shape is that of roberta-base, except for the vocabulary and the
+    fields of the config in `shape`.
+    """
     from transformers import AutoTokenizer, RobertaModel
 
     torch.manual_seed(0)
@@ -155,7 +160,7 @@ def save_roberta(folder: Path, tokenizer: Path, labels: tuple[str, ...] = (), **
 
 
 def put_into_cache(cache: Path, name: str, folder: Path, kind: str = "model", revision: str = "main") -> Path:
-    """Lays a folder's files where the Hub's library keeps those of the repository `name`; the snapshot's folder."""
+    """Copies a folder into the Hub's cache as the repository `name`; returns the folder of the snapshot."""
     home = cache / f"{kind}s--{name.replace('/', '--')}"
     commit = hashlib.sha1(f"{name} {revision}".encode()).hexdigest()
     snapshot = home / "snapshots" / commit

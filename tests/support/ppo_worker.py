@@ -1,4 +1,4 @@
-"""A PPO run as a process of its own, for the tests that kill it or launch several: BASE SFT FOLDER STEPS."""
+"""A PPO run in its own process, for tests that kill it or start several. Arguments: BASE SFT FOLDER STEPS."""
 
 import argparse
 import itertools
@@ -30,7 +30,7 @@ trainer = PPOTrainer(
 if any(arguments.folder.glob("step-*")):
     trainer.resume(arguments.folder)
 
-if arguments.slow_save:  # announce the save and dawdle in the middle of it, to be killed there
+if arguments.slow_save:  # announce the save and wait in the middle of it, to be killed there
     save_adapter = labhelpers.policy.model.fold_adapters
 
     def dawdle(*args):

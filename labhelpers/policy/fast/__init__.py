@@ -1,4 +1,4 @@
-"""What is only there for speed. Every piece has a plain counterpart, and a test holds the two against each other.
+"""Code that is only there for speed. Every piece has a plain counterpart, and a test compares the two.
 
     here             plain
     operations       the model's own norms and GELU
@@ -10,7 +10,7 @@
     t5_decoding      the model's own forward pass (`CacheDecoding`)
 
 The environment variable `LABHELPERS_PLAIN=1` switches all of it off: to see whether a strange result comes from here,
-and to step through the plain code. It must be set before a model is loaded, and the numbers agree up to rounding.
+or to step through the plain code. It must be set before a model is loaded, and the numbers agree up to rounding.
 """
 
 import os

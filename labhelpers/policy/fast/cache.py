@@ -12,7 +12,8 @@ from labhelpers.policy.fast import plain
 class GrowingLayer(DynamicLayer):
     """`keys` and `values` `[B, H, t, d]` are views of buffers with room for more tokens.
 
-    A token is written in place; a full buffer is copied into one half as large again, so that t tokens cost O(t).
+    A token is written in place; a full buffer is copied into one that is 1.5 times as large, so that t tokens cost
+    O(t).
     """
 
     def update(self, key_states: Tensor, value_states: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
@@ -31,7 +32,7 @@ class GrowingLayer(DynamicLayer):
         return self.keys, self.values
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Keeps the given rows, with their room."""
+        """Keeps the given rows, and their room for more tokens."""
         if self.is_initialized:
             length = self.keys.shape[-2]
             self.buffers = [buffer[indices] for buffer in self.buffers]

@@ -1,4 +1,4 @@
-"""Log-probabilities of chosen tokens without a `[N, V]` tensor that outlives a few hundred rows."""
+"""Log-probabilities of chosen tokens; only a few hundred rows of the `[N, V]` logits exist at a time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from torch import Tensor
 
 
 class ChosenLogprobs(torch.autograd.Function):
-    """d log p(a) / d hidden = W[a] - softmax(logits) W depends on nothing that comes later, so it is computed in the
-    forward pass, while the logits are there; backward only scales it."""
+    """The gradient d log p(a) / d hidden = W[a] - softmax(logits) W needs nothing from later layers.
+
+    So the forward pass computes it while the logits exist, and backward only scales it.
+    """
 
     @staticmethod
     def forward(ctx, hidden: Tensor, weight: Tensor, tokens: Tensor, rows: int = 256) -> Tensor:
         n, wants_slope = len(tokens), ctx.needs_input_grad[0]
         wide = torch.float64 if weight.dtype == torch.float64 else torch.float32
-        # The largest tensors of all, so they are made once: the product, and where it is narrower, its float32 copy.
+        # The largest tensors, allocated once: the product and, for half precisions, its float32 copy.
         products = weight.new_empty(min(rows, n), len(weight))
         logits = products if products.dtype == wide else torch.empty_like(products, dtype=wide)
         chosen = hidden.new_empty(n, dtype=wide)

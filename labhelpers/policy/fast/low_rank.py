@@ -29,7 +29,7 @@ def fused_adapters(model: PeftModel) -> PeftModel:
 
 
 def _with_low_rank(module: LoraLinear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """W x + s · B (A x), `[…, in]` -> `[…, out]`; whatever else peft's layer can do, it does itself."""
+    """W x + s · B (A x), `[…, in]` -> `[…, out]`; anything else is left to peft's own layer."""
     names = [name for name in module.active_adapters if name in module.lora_A]
     if kwargs or args or module.merged or module.disable_adapters or len(names) != 1:
         return LoraLinear.forward(module, x, *args, **kwargs)

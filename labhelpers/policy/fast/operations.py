@@ -20,7 +20,7 @@ from transformers.models.t5.modeling_t5 import T5LayerNorm
 
 from labhelpers.policy.fast import plain
 
-# The classes whose forward was compared with ours, one by one: many others have a like name and another formula
+# The classes that were compared with our formula, one by one. Others have a similar name and another formula
 # (Gemma's norm multiplies by 1 + weight). A test compares all of these.
 KNOWN_NORMS = (T5LayerNorm, LlamaRMSNorm, MistralRMSNorm, Qwen2RMSNorm, Qwen3RMSNorm)
 

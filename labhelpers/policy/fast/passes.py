@@ -11,7 +11,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from labhelpers.policy.fast import plain
 
-CACHE_BYTES = 2 * 2**20  # one core's own (level 2) on the servers and laptops of these years: 1 to 2 MiB
+CACHE_BYTES = 2 * 2**20  # level 2 cache of one core on today's servers and laptops: 1 to 2 MiB
 
 
 def passes(
@@ -50,5 +50,6 @@ def token_bytes(model: PreTrainedModel) -> int:
 
 def feed_forward_width(config: PretrainedConfig) -> int:
     """The width of the layer inside a feed-forward block, as the families name it; 4 times the model's by default."""
-    names = ("d_ff", "intermediate_size", "n_inner")
-    return next(filter(None, (getattr(config, name, None) for name in names)), 4 * config.hidden_size)
+    names = ("d_ff", "intermediate_size", "n_inner", "decoder_ffn_dim", "ffn_dim", "ffn_hidden_size")
+    widths = (getattr(config, name, None) for name in names)
+    return next((width for width in widths if isinstance(width, int) and width), 4 * config.hidden_size)

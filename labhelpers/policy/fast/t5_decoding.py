@@ -15,7 +15,7 @@ _GROWTH = 64  # tokens
 
 
 class T5Decoding:
-    """T5's decoder (Raffel et al. 2020) for one token per row, with everything prepared that stays the same.
+    """T5's decoder (Raffel et al. 2020) for one token per row. Everything that stays the same is prepared once.
 
     Keys and values grow by `_GROWTH` tokens at a time; the relative position bias is one table; projections of the same
     input are one matrix product, adapters added in. The numbers are those of the model's own
@@ -105,9 +105,9 @@ class _T5Layer:
         self.act, self.wo = dense.act, side_by_side([dense.wo], n)
 
     def grow(self, rows: int) -> None:
-        """Makes room for `_GROWTH` more tokens of the first `rows` rows, with zeros in it.
+        """Makes room for `_GROWTH` more tokens of the first `rows` rows, filled with zeros.
 
-        Products want dense tensors: they copy a slice of a larger one, every time.
+        The tensors stay dense, because a product would copy a slice of a larger tensor every time.
         """
         room = self.keys.new_zeros(rows, self.keys.shape[1], _GROWTH, self.keys.shape[3])
         self.keys, self.values = (torch.cat([kept[:rows], room], 2) for kept in (self.keys, self.values))
@@ -124,7 +124,7 @@ class _T5Layer:
 def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
     """Attention of one token, `[B, H, 1, d]`, to keys `[B, H, d, t]` and values `[B, H, t, d]`.
 
-    Plain products beat the fused kernel, which is made for many tokens.
+    Plain products are faster than the fused kernel, which is made for many tokens.
     """
     weights = (_row_times(query, keys) + bias).softmax(-1, dtype=torch.promote_types(query.dtype, torch.float32))
     return _row_times(weights.to(values.dtype), values)
