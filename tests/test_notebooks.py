@@ -3,6 +3,8 @@
 import ast
 import re
 import statistics
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -58,6 +60,15 @@ def test_the_website_folds_what_no_reader_looks_at_first(notebook):
     _, _, code = notebook
     tags = [[tag for tag in cell.metadata.get("tags", []) if tag.startswith("hide-")] for cell in code]
     assert tags == [["hide-cell"], ["hide-input"], ["hide-input"]] + [[]] * (len(code) - 3)
+
+
+def test_the_first_cell_says_which_python_lacks_the_course(notebook, tmp_path):
+    """Run by a Python with no packages at all, as in a kernel of another environment."""
+    first = notebook[2][1].source
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", first], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr.strip().splitlines()[-1] == (
+        f"AssertionError: {sys.executable} has no labhelpers: choose the course's kernel (docs/install.md)"
+    )
 
 
 def test_it_opens_and_closes_as_all_do(notebook):
