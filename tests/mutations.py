@@ -87,6 +87,8 @@ MUTATIONS = [
     Mutation("a copy is not searched for its solution", "course/exercises.py", "    _prove_cut(cut, pieces)\n", "", "course/test_exercises.py"),
     Mutation("a student may mark a cell as graded", "batch/submissions.py", "cell[\"metadata\"].pop(\"labhelpers\", None)", "pass", "batch/test_submissions.py"),
     Mutation("any link is kept on a student's page", "batch/pages.py", "return bool(_LINK.match(value))", "return True", "batch/test_pages.py"),
+    Mutation("a bar left in an executed notebook", "plots/progress.py", "shown.update({}, raw=True)", "pass", "plots/test_progress.py"),
+    Mutation("a learner copy's link out of the clone", "course/exercises.py", "cell.source = carry_links(cell.source, beside, address)", "pass", "course/test_exercises.py"),
 ]  # fmt: skip
 
 

@@ -15,10 +15,11 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from labhelpers.course.notebooks import find_notebooks, notebooks_dir, parse_code
+from labhelpers.course.published import carry_links, site_address
 from labhelpers.errors import LabError, NotebookError, UsageError, storage_advice
 from labhelpers.files import writable_folder, write_atomically
 from labhelpers.sources.locations import unix_lines
@@ -47,7 +48,8 @@ def write_exercises(folder: str | Path, *, notebooks: str | Path | None = None, 
             f"{', '.join(there)} in {out} would be overwritten, with whatever was answered there: choose another "
             "folder, or say --force"
         )
-    texts = {target: learner_copy(source) for target, source in targets.items()}
+    beside = [target.name for target in targets]
+    texts = {target: learner_copy(source, beside) for target, source in targets.items()}
     writable_folder(out)
     for target, text in texts.items():
         try:
@@ -57,9 +59,12 @@ def write_exercises(folder: str | Path, *, notebooks: str | Path | None = None, 
     return list(texts)
 
 
-def learner_copy(notebook: str | Path) -> str:
+def learner_copy(notebook: str | Path, beside: Collection[str] = ()) -> str:
     """The text of a notebook file without its outputs and its solutions. Ids, tags and other metadata stay; the
     notebook's name is added, by which a copy is known again when it comes back under another file name.
+
+    `beside` are the names of the files that will be in the same folder. Links to others lead to the course's website
+    (LABHELPERS_SITE) or are links no more.
 
     Raises NotebookError for a file that is no notebook, and, with the cell, for a solution that cannot be cut.
     """
@@ -71,8 +76,11 @@ def learner_copy(notebook: str | Path) -> str:
     except (OSError, ValueError, nbformat.ValidationError) as error:
         raise NotebookError(f"{notebook} cannot be read as a notebook: {str(error).splitlines()[0]}") from None
     document.metadata["labhelpers"] = {"notebook": notebook.stem}
+    address = site_address()
     for number, cell in enumerate(document.cells, start=1):
         cell.source = unix_lines(cell.source)
+        if cell.cell_type == "markdown":
+            cell.source = carry_links(cell.source, beside, address)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             try:

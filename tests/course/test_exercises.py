@@ -14,6 +14,7 @@ from labhelpers.course import exercises
 from labhelpers.course.execution import own_kernel
 from labhelpers.course.exercises import cut_solutions, learner_copy, placeholder, write_exercises
 from labhelpers.course.notebooks import find_notebooks
+from labhelpers.course.published import carry_links
 from labhelpers.errors import LabError, NotebookError, UsageError
 from tests.support.paths import ROOT
 
@@ -233,12 +234,26 @@ def test_the_copy_of_every_notebook_compiles_and_keeps_its_checks(path):
     for cell, original in zip(copy.cells, nbformat.read(path, 4).cells, strict=True):
         assert cell.id == original.id and cell.metadata == original.metadata
         if cell.cell_type != "code":
-            assert cell.source == original.source
+            assert cell.source == carry_links(original.source)
             continue
         compile(cell.source, f"{path.name}:{cell.id}", "exec")
         assert not re.search(r"^\s*# (end )?solution", cell.source, re.MULTILINE)
         assert CHECK_CALL.findall(cell.source) == CHECK_CALL.findall(original.source)
         assert ("# TODO" in cell.source) == ("# solution" in original.source)
+
+
+@pytest.mark.parametrize("address", ["", "https://ada.example/rlhf"])
+def test_every_link_of_the_copies_leads_to_a_file_beside_them_or_to_the_website(address, tmp_path, monkeypatch):
+    monkeypatch.setenv("LABHELPERS_SITE", address)
+    addresses = []
+    for path in write_exercises(tmp_path / "mine"):
+        prose = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
+        addresses += re.findall(r"\]\(([^)]*)\)|(?:href|src)=[\"']?([^\"'> ]*)", "\n".join(prose))
+    addresses = {one or other for one, other in addresses}
+    outside = {"data/README.html", "docs/batch.html"} if address else set()
+    assert {link for link in addresses if "://" in link} == {f"{address}/{page}" for page in outside}
+    beside = {link for link in addresses if "://" not in link}
+    assert beside and all((tmp_path / "mine" / link).is_file() for link in beside)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
