@@ -14,16 +14,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import math
 import tempfile
 import threading
 import time
 import types
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import datasets
+import pandas as pd
 import torch
 from datasets import Dataset
 from torch import Tensor
@@ -206,6 +208,11 @@ def _silent():
             datasets.enable_progress_bars()
 
 
+def repeated(dataset: Dataset, rows: int) -> Dataset:
+    """`dataset` as often as it takes to have at least `rows` rows: PPO's batch may be larger than a small budget."""
+    return datasets.concatenate_datasets([dataset] * max(math.ceil(rows / len(dataset)), 1))
+
+
 # -- what is measured ---------------------------------------------------------------------------------------------
 
 
@@ -216,12 +223,16 @@ def sequence_logprobs(
     responses: Sequence[str],
     batch_size: int = 64,
 ) -> tuple[Tensor, Tensor]:
-    """log π(response | prompt) under the policy and under its reference, each `[B]`, end-of-sequence included."""
+    """log π(response | prompt) under the policy and under its reference, each `[B]`, end-of-sequence included.
+
+    A response follows its prompt: no token that the tokenizer puts around whole texts stands before or after it.
+    """
     parts = []
     for first in range(0, len(prompts), batch_size):
         rows = slice(first, first + batch_size)
         queries, query_mask = pad_queries(list(prompts[rows]), tokenizer, policy.padding_side, policy.device)
-        answers = [ids + [tokenizer.eos_token_id] for ids in tokenizer(list(responses[rows])).input_ids]
+        answers = tokenizer(list(responses[rows]), add_special_tokens=False).input_ids
+        answers = [ids + [tokenizer.eos_token_id] for ids in answers]
         tokens, mask = pad_queries(answers, tokenizer, "right", policy.device)
         with torch.no_grad():
             new = policy(queries, query_mask, tokens, mask)[0].sum(-1)
@@ -230,6 +241,18 @@ def sequence_logprobs(
         parts.append((new, old))
     new, old = zip(*parts, strict=True)
     return torch.cat(new), torch.cat(old)
+
+
+def by_quarter(log: Sequence[Mapping[str, float]], columns: Mapping[str, str], steps: int) -> pd.DataFrame:
+    """The means of a training's log over each quarter of its `steps`, to two decimals: a row per quarter.
+
+    `log` has a row per step (`step`, from 1, and statistics); rows without all of `columns`, name in the log ->
+    heading, are left out. Without any row the table is empty.
+    """
+    rows = [row for row in log if columns.keys() <= row.keys()]
+    table = pd.DataFrame(rows, columns=["step", *columns], dtype=float)
+    quarter = ((table["step"] - 1) * 4 // steps + 1).astype(int).rename("quarter")
+    return table.groupby(quarter)[list(columns)].mean().rename(columns=columns).round(2)
 
 
 @dataclass

@@ -115,7 +115,7 @@ def train(
     say(f"{len(rows)} prompts to learn from, {len(test)} held out")
 
     classifier = load_classifier(settings.toxicity_model, settings.dtype, device)
-    rewards = {"toxicity": ToxicityReward(*classifier)}
+    rewards = {"toxicity": ToxicityReward(*classifier, settings.harmless_label)}
     if "learned" in settings.rewards and run.artifacts.exists("reward_model"):
         location = run.artifacts.path("reward_model")
         rewards["learned"] = load_reward_model(location, settings.dtype, device)
@@ -130,7 +130,8 @@ def train(
         before = _greedy_texts(accelerator, policy, tokenizer, test["query"], settings)
         if is_main:
             table = pandas.DataFrame({"id": test["id"], "summary": before, "template": test["template"]})
-            table["toxicity"] = Toxicity(*classifier).compute(predictions=before)["toxicity"]
+            toxicity = Toxicity(*classifier, settings.harmless_label)
+            table["toxicity"] = toxicity.compute(predictions=before)["toxicity"]
             run.artifacts.save_table("before_toxicity", table, run.notebook, {"seed": seed})
     del policy
 

@@ -14,11 +14,13 @@ from labhelpers.errors import LabError, ModelError
 from labhelpers.methods import (
     CountedReward,
     Meter,
+    by_quarter,
     decoder_location,
     exact_head,
     last_group_batch,
     log_ratios,
     plain_options,
+    repeated,
     rollouts_for,
     sample,
     sequence_logprobs,
@@ -199,6 +201,25 @@ def test_log_probabilities_of_texts_include_the_end(folder):
         logprobs = policy.base(input_ids=torch.tensor([ids + answer])).logits[0].log_softmax(-1)
     expected = sum(logprobs[len(ids) - 1 + t, token] for t, token in enumerate(answer))
     assert new[3].item() == pytest.approx(expected.item(), abs=1e-10)
+
+
+@pytest.mark.parametrize("rows, length", [(0, 3), (3, 3), (4, 6), (8, 9)])
+def test_a_small_budget_of_prompts_is_repeated_until_it_fills_a_batch(rows, length):
+    prompts = repeated(Dataset.from_dict({"query": ["a", "b", "c"]}), rows)
+    assert prompts["query"][:] == (["a", "b", "c"] * 3)[:length]
+
+
+def test_a_log_is_averaged_by_quarters():
+    log = [{"step": step, "loss": float(step), "other": 0.0} for step in range(1, 9)] + [{"step": 8, "seconds": 3.0}]
+    table = by_quarter(log, {"loss": "the loss"}, steps=8)
+    assert table.index.tolist() == [1, 2, 3, 4] and table.index.name == "quarter"
+    assert table["the loss"].tolist() == [1.5, 3.5, 5.5, 7.5]
+    assert by_quarter(log[:1], {"loss": "the loss"}, steps=1)["the loss"].tolist() == [1.0]
+
+
+def test_a_training_without_a_step_has_no_quarters():
+    table = by_quarter([], {"loss": "the loss"}, steps=8)
+    assert table.empty and list(table.columns) == ["the loss"]
 
 
 def test_a_reward_is_counted_and_cut():

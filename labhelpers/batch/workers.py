@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import signal
 import statistics
 import threading
@@ -23,9 +24,10 @@ from labhelpers.batch import supervisor
 from labhelpers.batch.grades import exercises
 from labhelpers.batch.isolation import why_not_isolated
 from labhelpers.batch.outcome import RunOutcome
-from labhelpers.batch.plans import Plan, PlannedRun, expand, load_plan, submitted_files
+from labhelpers.batch.plans import Plan, PlannedRun, expand, load_plan
 from labhelpers.batch.report import write_report
 from labhelpers.batch.store import PLAN, Output
+from labhelpers.batch.submissions import check_cells, with_checks
 from labhelpers.batch.supervisor import Job
 from labhelpers.course.run import default_run_dir
 from labhelpers.errors import UsageError
@@ -54,6 +56,7 @@ def run_batch(
         raise UsageError(f"--workers must be at least 1, not {workers}")
     plan = load_plan(plan_file)
     runs = expand(plan)
+    _check_dasks_settings()
     with contextlib.ExitStack() as stack:
         output = Output(output_dir or default_output(plan), stack)
         stack.enter_context(output.lock())
@@ -85,6 +88,7 @@ def describe(plan_file: str | Path, output_dir: str | Path | None = None, worker
     """The lines of `--dry-run`: the runs, and the expected time and memory by earlier runs. Writes nothing."""
     plan = load_plan(plan_file)
     runs = expand(plan)
+    _check_dasks_settings()
     place = output_dir or default_output(plan)
     with contextlib.ExitStack() as stack:
         done = Output(place, stack).outcomes() if is_address(place) or Path(place).is_dir() else {}
@@ -101,6 +105,19 @@ def describe(plan_file: str | Path, output_dir: str | Path | None = None, worker
         f"time and memory by earlier runs: {seconds:.0f} s and {memory:.1f} GB a run, {_span(rounds * seconds)}"
     )
     return lines
+
+
+def _check_dasks_settings() -> None:
+    """Dask reads its files of settings (DASK_CONFIG, ~/.config/dask, …) when it is imported, and fails there."""
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        raise
+    except Exception as error:  # whatever YAML or a setting of the wrong type raises
+        where = f" (DASK_CONFIG is {os.environ['DASK_CONFIG']})" if "DASK_CONFIG" in os.environ else ""
+        raise UsageError(
+            f"Dask's settings cannot be read{where}: {' '.join(str(error).split())}; mend that file or remove it"
+        ) from None
 
 
 def _carry_out(
@@ -146,11 +163,16 @@ def _carry_out(
 
 
 def _job(plan: Plan, run: PlannedRun, batch: str, threads: int, output: Output, here: bool) -> Job:
-    files = run.notebooks if run.folder is None else submitted_files(run.folder)
+    files = {f"{name}.ipynb": path.read_bytes() for name, path in run.notebooks.items()}
+    if run.submission:
+        for master in plan.notebooks:
+            if master.stem in run.notebooks:
+                files[f"{master.stem}.ipynb"] = with_checks(files[f"{master.stem}.ipynb"], check_cells(master))
+        files = {name: path.read_bytes() for name, path in run.submission.others.items()} | files
     return Job(
         todo=run.todo(),
         batch=batch,
-        files={path.name: path.read_bytes() for path in files},
+        files=files,
         profile=plan.profile,
         version=labhelpers.__version__,
         threads=threads,
@@ -178,13 +200,20 @@ def _cluster(plan: Plan, todo: list[PlannedRun], done: dict, workers, scheduler,
         else:
             count, threads = _size(plan, len(todo), done, workers)
             with _undisturbed():  # the workers keep it so: Ctrl-C is ours to handle
-                cluster = LocalCluster(
-                    n_workers=count,
-                    threads_per_worker=1,
-                    memory_limit=0,  # what a run takes is in its own process
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )
+                try:
+                    cluster = LocalCluster(
+                        n_workers=count,
+                        threads_per_worker=1,
+                        memory_limit=0,  # what a run takes is in its own process
+                        # Without an address Dask takes port 8787 all the same, and warns where it is busy.
+                        dashboard_address="127.0.0.1:0",
+                        scheduler_kwargs={"dashboard": False},
+                        silence_logs=logging.CRITICAL,
+                    )
+                except RuntimeError as error:
+                    reason = " ".join(str(error).split())
+                    advice = "check Dask's settings (DASK_CONFIG, ~/.config/dask)"
+                    raise UsageError(f"Dask's workers do not start here: {reason}; {advice}") from error
                 stack.enter_context(cluster)
                 client = stack.enter_context(Client(cluster))
         _check_workers(client, plan)

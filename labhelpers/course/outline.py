@@ -14,13 +14,15 @@ from labhelpers.errors import UsageError
 @dataclass(frozen=True)
 class Chapter:
     """One notebook: `name` is its file without `.ipynb`, `title` a few words, and then the artifacts that it must
-    have (`needs`), takes where they are there (`uses`) and leaves for others (`makes`)."""
+    have (`needs`), takes where they are there (`uses`) and leaves for others (`makes`). `multiples` are the parameters
+    that must be a multiple of a number in this notebook, whatever the profile allows."""
 
     name: str
     title: str
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     makes: tuple[str, ...] = ()
+    multiples: tuple[tuple[str, int], ...] = ()
 
     @property
     def number(self) -> str:
@@ -43,7 +45,11 @@ BEFORE_AFTER = Chapter(
     uses=("ppo_toxicity", "ppo_learned", "before_toxicity"),
 )  # fmt: skip
 REWARD_HACKING = Chapter("06_reward_hacking", "reward hacking", needs=("sft_adapter",))
-OTHER_METHODS = Chapter("07_other_methods", "other methods")
+OTHER_METHODS = Chapter(
+    "07_other_methods",
+    "other methods",
+    multiples=(("batch_size", 4),),  # 4: the responses that GRPO compares
+)
 
 CHAPTERS = (TOUR, FINETUNING, FEEDBACK, REWARD_MODEL, PPO, BEFORE_AFTER, REWARD_HACKING, OTHER_METHODS)
 

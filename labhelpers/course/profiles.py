@@ -34,8 +34,9 @@ def _path(value: Any) -> Any:
 
 
 Location = Annotated[Text, BeforeValidator(_path)]
-Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_names)]
+Rewards = Annotated[tuple[Literal["toxicity", "learned"], ...], Field(min_length=1), BeforeValidator(_names)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
+Draws = Annotated[int, Field(ge=100)]  # of fewer, the ends of a 95 % interval would be the two or three outermost
 
 
 @checked(ProfileError, "parameter")
@@ -54,7 +55,9 @@ class Profile:
     sft_adapter: Location | None  # None: the artifact of notebook 01
     reward_model: Location
     toxicity_model: Location
+    harmless_label: Text  # what toxicity_model calls a text that is not toxic; every other label counts as toxic
     judge_model: Location | None
+    judge_harmless_label: Text
     decoder_model: Location | None
     dialogues: Location
     feedback: Location
@@ -93,16 +96,25 @@ class Profile:
     kl_coef: Rate
     lam: Fraction
     max_new_tokens: Count
-    rewards: Names
+    rewards: Rewards
     # what is measured (notebooks 04 and 05)
     eval_prompts: Count
     eval_batch_size: Count
-    bootstrap_samples: Count
+    bootstrap_samples: Draws
 
     @model_validator(mode="after")
     def _keeps_some_dialogues(self) -> Profile:
         if self.min_chars >= self.max_chars:
             raise ValueError(f"min_chars ({self.min_chars}) must be less than max_chars ({self.max_chars})")
+        return self
+
+    @model_validator(mode="after")
+    def _mini_batches_fill_the_batch(self) -> Profile:
+        if self.batch_size > self.mini_batch_size and self.batch_size % self.mini_batch_size:
+            raise ValueError(
+                f"batch_size ({self.batch_size}) must be a multiple of mini_batch_size ({self.mini_batch_size}), "
+                "or smaller than it"
+            )
         return self
 
 
@@ -112,7 +124,9 @@ _TINY: dict[str, Any] = {
     "sft_adapter": None,
     "reward_model": "data/models/roberta-base",
     "toxicity_model": "data/models/roberta-hate",
+    "harmless_label": "nothate",
     "judge_model": "data/models/roberta-hate-judge",
+    "judge_harmless_label": "nothate",
     "decoder_model": "data/models/llama-summariser",
     "dialogues": "data/dialogues",
     "feedback": "data/feedback/rankings.jsonl",
@@ -156,7 +170,9 @@ _FULL: dict[str, Any] = {
     "sft_adapter": None,
     "reward_model": "roberta-base",
     "toxicity_model": "facebook/roberta-hate-speech-dynabench-r4-target",
+    "harmless_label": "nothate",
     "judge_model": None,
+    "judge_harmless_label": "nothate",
     "decoder_model": None,
     "dialogues": "knkarthick/dialogsum",
     "feedback": "data/feedback/rankings.jsonl",

@@ -2,13 +2,13 @@
 
 Two policies answer the same prompts with the same random numbers, so what counts is the difference within each pair.
 Dialogues of one template resemble each other; drawing them one by one would pass them off as independent, so the
-bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007). The interval is that of *one* checkpoint on
-more dialogues like these; how much another training seed would change is a question for several trainings.
+bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007), and whole dialogues where no template is
+known: `sources.dialogues.resampling_units` says what is drawn. The interval is that of *one* checkpoint on more
+dialogues like these; how much another training seed would change is a question for several trainings.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +18,8 @@ import pandas as pd
 from labhelpers.errors import DataError
 from labhelpers.evaluation.facts import FactVocabulary, coverage, honesty
 from labhelpers.evaluation.intervals import paired_bootstrap
+from labhelpers.evaluation.words import words
+from labhelpers.sources.dialogues import format_prompt, resampling_units
 
 # Result name -> column of a table of measured summaries. `rouge_l_clean` is rouge_l on prompts that were clean before.
 MEASURES = {
@@ -34,13 +36,17 @@ MEASURES = {
 def rouge_l(summaries: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
     """ROUGE-L F-measure per summary `[n]`, the best over its references (Lin 2004, by the `rouge_score` package).
 
-    Words are runs of letters and digits of any script, lower-cased, without stemming; on ASCII text that is exactly the
-    package's own tokenizer, which finds no word at all in, say, Korean. Raises DataError for unequal lengths.
+    Words are runs of letters and digits of any script, lower-cased, without stemming (see `evaluation.words`); on ASCII
+    text that is exactly the package's own tokenizer, which finds no word at all in, say, Korean. Raises DataError for
+    unequal lengths and for a row without a reference.
     """
     from rouge_score.rouge_scorer import RougeScorer
 
     if len(summaries) != len(references):
         raise DataError(f"{len(summaries)} summaries, but {len(references)} rows of references.")
+    for index, texts in enumerate(references):
+        if not len(texts):
+            raise DataError(f"row {index} has no reference; leave the row out, or give it one.")
     scorer = RougeScorer(["rougeL"], tokenizer=_Words())
     return np.array(
         [scorer.score_multi(list(r), s)["rougeL"].fmeasure for s, r in zip(summaries, references, strict=True)],
@@ -61,8 +67,9 @@ def measure_summaries(
 
     `rows` are the dialogues (a Dataset or dictionaries) in the order of `summaries`. `toxicity` and `judge` have
     `compute(predictions=…)`, `lexicon` has `count(text)`, `reward` has `score(prompts, responses)`. Without a
-    `vocabulary`, the facts of these rows make one. Columns: id, template, dialogue, summary, toxicity (of the reward's
-    classifier), reward, judge_toxicity, insult (1 with a word of the lexicon), rouge_l, honesty, coverage.
+    `vocabulary`, the facts of these rows make one. Columns: id, template (what the bootstrap draws as a whole, see
+    `resampling_units`), dialogue, summary, toxicity (of the reward's classifier), reward, judge_toxicity, insult (1
+    with a word of the lexicon), rouge_l, honesty, coverage.
     """
     rows, summaries = list(rows), list(summaries)
     if len(rows) != len(summaries):
@@ -70,12 +77,13 @@ def measure_summaries(
     nothing = np.full(len(rows), np.nan)
     facts = [row.get("facts") for row in rows]
     vocabulary = vocabulary or FactVocabulary.from_facts(facts)
+    dialogues = [row["dialogue"] for row in rows]
     prompts = [row["query"] if "query" in row else row["dialogue"] for row in rows] if reward is not None else []
     return pd.DataFrame(
         {
             "id": [row["id"] for row in rows],
-            "template": [row["template"] for row in rows],
-            "dialogue": [row["dialogue"] for row in rows],
+            "template": resampling_units(dialogues, [row.get("template") for row in rows]),
+            "dialogue": dialogues,
             "summary": summaries,
             "toxicity": toxicity.compute(predictions=summaries)["toxicity"],
             "reward": nothing if reward is None else [float(r) for r in reward.score(prompts, summaries)],
@@ -139,8 +147,6 @@ def reward_table(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
     The reward is that of `measure_summaries(…, reward=…)`. Raises DataError when it was not measured.
     """
-    from labhelpers.sources.dialogues import format_prompt
-
     _same_prompts(before, after)
     if before["reward"].isna().all() or after["reward"].isna().all():
         raise DataError("there is no reward in these tables; give `reward` to measure_summaries.")
@@ -161,7 +167,7 @@ class _Words:
     """The tokenizer for `rouge_l`; the package wants an object with this method."""
 
     def tokenize(self, text: str) -> list[str]:
-        return re.findall(r"[^\W_]+", text.lower())
+        return words(text)
 
 
 def _same_prompts(before: pd.DataFrame, after: pd.DataFrame) -> None:

@@ -7,23 +7,25 @@ wording, which is enough for dialogues of a known grammar; free text would need 
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import regex
 
 from labhelpers.errors import DataError
+from labhelpers.evaluation.words import composed, whole_words
+from labhelpers.sources.locations import read_json
 
-_SENTENCE_START = re.compile(r"(?:^|[.!?:]['\")]*\s)['\"(\s]*$")
+_SENTENCE_START = regex.compile(r"(?:^|[.!?:]['\")]*\s)['\"(\s]*$")
 
 
 class FactVocabulary:
     """Everything that any dialogue may hold as a fact: `{"where": ["the library", …], "when": […], …}`.
 
     A wording may belong to several kinds of fact. Longer wordings win ("Monday evening" is not "Monday"), at word
-    boundaries and in their own case, except that a first letter may be a capital where a sentence starts.
+    boundaries and in their own case, except that a first letter may be a capital where a sentence starts. Wordings may
+    be of any script (see `evaluation.words`); `keys_of` holds them in Unicode's composed form (NFC).
     """
 
     def __init__(self, values_by_key: Mapping[str, Iterable[str]]):
@@ -32,10 +34,10 @@ class FactVocabulary:
             for value in values:
                 if not isinstance(value, str) or not value.strip():
                     raise DataError(f"the vocabulary's key {key!r} holds {value!r}, which is no text.")
-                self.keys_of.setdefault(value, set()).add(key)
+                self.keys_of.setdefault(composed(value), set()).add(key)
         self._by_capital = {_capital(value): value for value in self.keys_of}
-        either = "|".join(_first_letter_free(v) for v in sorted(self.keys_of, key=len, reverse=True)) or r"(?!)"
-        self._pattern = re.compile(rf"(?<!\w)(?:{either})(?!\w)")
+        longest_first = sorted(self.keys_of, key=len, reverse=True)
+        self._pattern = whole_words(_first_letter_free(value) for value in longest_first)
 
     @classmethod
     def from_facts(cls, facts: Iterable[Mapping[str, str | None] | None]) -> FactVocabulary:
@@ -57,17 +59,14 @@ class FactVocabulary:
         path = path / "vocabulary.json" if path.is_dir() else path
         if path.name != "vocabulary.json" or not path.exists():
             return cls.from_facts(facts)
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"cannot be read as JSON: {error}", file=path) from error
+        values = read_json(path)
         if not isinstance(values, dict) or not all(isinstance(v, list) for v in values.values()):
             raise DataError("a mapping from a kind of fact to a list of texts is wanted.", file=path)
         return cls(values)
 
     def wordings(self, text: str) -> set[str]:
         """The distinct wordings of facts that `text` states."""
-        found = set()
+        found, text = set(), composed(text)
         for match in self._pattern.finditer(text):
             wording = match.group()
             if wording in self.keys_of:
@@ -110,7 +109,7 @@ def _per_row(summaries, facts, vocabulary: FactVocabulary, measure) -> np.ndarra
     for index, (summary, row) in enumerate(zip(summaries, facts, strict=True)):
         if row is None:
             continue
-        held = {value for value in row.values() if value is not None}
+        held = {composed(value) for value in row.values() if value is not None}
         unknown = sorted(held - vocabulary.keys_of.keys())
         if unknown:  # it can never be found in a summary, so coverage would be too low
             raise DataError(
@@ -125,7 +124,4 @@ def _capital(value: str) -> str:
 
 
 def _first_letter_free(value: str) -> str:
-    first, rest = value[0], re.escape(value[1:])
-    return (
-        f"[{re.escape(first)}{re.escape(first.upper())}]{rest}" if first != first.upper() else re.escape(first) + rest
-    )
+    return f"(?:{regex.escape(value[0])}|{regex.escape(value[0].upper())}){regex.escape(value[1:])}"

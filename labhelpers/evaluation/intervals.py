@@ -1,9 +1,7 @@
-"""Before and after: measures per prompt, and how sure one may be of their difference.
+"""Intervals by a cluster bootstrap (Field & Welsh 2007): how sure one may be of a mean or of a paired difference.
 
-Two policies answer the same prompts with the same random numbers, so what counts is the difference within each pair.
-Dialogues of one template resemble each other; drawing them one by one would pass them off as independent, so the
-bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007). The interval is that of *one* checkpoint on
-more dialogues like these; how much another training seed would change is a question for several trainings.
+Rows that resemble each other are one cluster: dialogues of one template, rows of one dialogue, pairs of one prompt.
+Drawing such rows one by one would pass them off as independent, so whole clusters are drawn.
 """
 
 from __future__ import annotations
@@ -15,13 +13,21 @@ import numpy as np
 
 from labhelpers.errors import DataError
 
+NOT_MEASURED = "not measured"
+
+
+def formatted(value: float | None, spec: str) -> str:
+    """`value` with the format `spec` (".1%"), or "not measured" for None and NaN: there was nothing to count."""
+    return NOT_MEASURED if value is None or np.isnan(value) else format(value, spec)
+
 
 @dataclass(frozen=True)
 class Interval:
     """An estimate with its 95 % interval, its number of rows `n` and of clusters.
 
     `by` is "cluster", or "row" where all rows are of one cluster and single rows had to be drawn: too narrow if they
-    resemble each other. Prints as "-0.35 [-0.41, -0.28]"; `f"{interval:.3f}"` sets the digits.
+    resemble each other. Prints as "-0.35 [-0.41, -0.28]"; `f"{interval:.3f}"` sets the digits. Without a row it
+    prints as "not measured".
     """
 
     estimate: float
@@ -33,6 +39,8 @@ class Interval:
 
     def __format__(self, spec: str) -> str:
         spec = spec or ".2f"
+        if np.isnan(self.estimate):
+            return NOT_MEASURED
         return f"{self.estimate:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
     def __str__(self) -> str:
@@ -52,7 +60,7 @@ class Interval:
 def bootstrap_mean(values: Sequence[float], clusters: Sequence, samples: int = 2000, seed: int = 0) -> Interval:
     """The mean of `values` `[n]` with its 95 % percentile interval, resampling whole `clusters` `[n]`.
 
-    NaN rows are left out (`Interval.n` counts the others). Raises DataError for unequal lengths.
+    NaN rows are left out (`Interval.n` counts the others). Raises DataError for unequal lengths or no samples.
     """
     values = np.asarray(values, dtype=float)
     sums, sizes, by = _cluster_sums(values[:, None], clusters)
@@ -69,9 +77,10 @@ def paired_bootstrap(
 ) -> Interval:
     """The change from `before` to `after` `[n]`, row by row the same prompt, with its 95 % percentile interval.
 
-    Whole `clusters` `[n]` (templates) are drawn with replacement, and the two values of a prompt stay together.
-    `statistic` "mean" is mean(after) - mean(before); "relative" is mean(after) / mean(before) - 1, the lab's
-    "improvement". Rows with a NaN on either side are left out. Raises DataError for unequal lengths.
+    Whole `clusters` `[n]` (for dialogues: `resampling_units`) are drawn with replacement, and the two values of a
+    prompt stay together. `statistic` "mean" is mean(after) - mean(before); "relative", the lab's "improvement", is
+    mean(after) / mean(before) - 1. Rows with a NaN on either side are left out. Raises DataError for unequal lengths,
+    no samples or another statistic.
     """
     before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     if before.shape != after.shape:
@@ -103,6 +112,8 @@ def _cluster_sums(values: np.ndarray, clusters: Sequence) -> tuple[np.ndarray, n
 
 
 def _interval(statistic, sums: np.ndarray, sizes: np.ndarray, by: str, samples: int, seed: int) -> Interval:
+    if samples < 1:
+        raise DataError(f"samples={samples} must be at least 1.")
     n_clusters = len(sizes)
     if not n_clusters:
         return Interval(np.nan, np.nan, np.nan, 0, 0)

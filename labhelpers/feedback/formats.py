@@ -19,7 +19,6 @@ A line gives rankings, or Problems that say why not; `rankings` decides what to 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from functools import partial
 
 import numpy as np
 
-from labhelpers.sources.locations import Record, text_problem
+from labhelpers.sources.locations import Record, parse_json, text_problem, unix_lines
 
 _NO_ANSWER = {"answerContent": {}}
 _RANK_COLUMNS = {"ranks": "ranks", "ranking": "ranking", "star_ratings": "stars", "star_rating": "stars"}
@@ -48,7 +47,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Ranking:
-    """One person's order of the responses that this person ranked; `key` stays the same when they answer again."""
+    """One person's order of the responses that this person ranked.
+
+    `key` stays the same when a person with a name answers the same item again. Of answers without a name nobody knows
+    whether they are one person's: each has a key of its own.
+    """
 
     prompt: str
     responses: list[str]
@@ -68,7 +71,7 @@ def answers(record: Record) -> Iterator[Ranking | Problem]:
         return
     try:
         is_a2i = "humanAnswers" in record.fields
-        readers = _a2i_readers(record.fields) if is_a2i else [partial(_table_row, record.fields)]
+        readers = _a2i_readers(record) if is_a2i else [partial(_table_row, record)]
     except ValueError as error:
         yield Problem(record.file, record.line, str(error))
         return
@@ -81,8 +84,9 @@ def answers(record: Record) -> Iterator[Ranking | Problem]:
             yield Problem(record.file, record.line, str(error), malformed=False)
 
 
-def _a2i_readers(fields: dict) -> list[Callable[[], Ranking]]:
+def _a2i_readers(record: Record) -> list[Callable[[], Ranking]]:
     """One reader per human answer, so that one bad answer does not take its neighbours with it."""
+    fields = record.fields
     beside = [column for column in _RANK_COLUMNS if column in fields]
     if beside:
         raise ValueError(f"holds both `humanAnswers` and `{beside[0]}`; keep one")
@@ -95,10 +99,13 @@ def _a2i_readers(fields: dict) -> list[Callable[[], Ranking]]:
     if not isinstance(given, list):
         raise ValueError(f"`humanAnswers` must be a list, but is {type(given).__name__}")
     responses = _responses("responses", responses)
-    return [partial(_a2i_answer, prompt, responses, answer, seat) for seat, answer in enumerate(given or [_NO_ANSWER])]
+    return [
+        partial(_a2i_answer, prompt, responses, answer, (record.file, record.line, number))
+        for number, answer in enumerate(given or [_NO_ANSWER])
+    ]
 
 
-def _a2i_answer(prompt, responses: list[str], answer, seat: int) -> Ranking:
+def _a2i_answer(prompt, responses: list[str], answer, place: tuple) -> Ranking:
     content = answer.get("answerContent") if isinstance(answer, dict) else None
     if not isinstance(content, dict):
         raise ValueError("an entry of `humanAnswers` has no `answerContent`")
@@ -113,12 +120,11 @@ def _a2i_answer(prompt, responses: list[str], answer, seat: int) -> Ranking:
     if len(forms) > 1:
         raise ValueError("holds both `ranking_…` and `star_rating_…`; keep one")
     form, values = next(iter(forms.items()), ("ranks", [None] * len(responses)))
-    annotator = _annotator(answer.get("workerId"))
-    # People without a name who answered on one line are different people: their places on it tell them apart.
-    return _ranking(prompt, responses, form, values, annotator, 0 if annotator else seat)
+    return _ranking(prompt, responses, form, values, _annotator(answer.get("workerId")), place)
 
 
-def _table_row(fields: dict) -> Ranking:
+def _table_row(record: Record) -> Ranking:
+    fields = record.fields
     present = [column for column in _RANK_COLUMNS if column in fields]
     if len(present) > 1:
         raise ValueError(f"holds both `{present[0]}` and `{present[1]}`, which rank in different ways; keep one")
@@ -133,14 +139,16 @@ def _table_row(fields: dict) -> Ranking:
     if len(values) != len(responses):
         raise ValueError(f"{len(responses)} responses, but {len(values)} values in `{present[0]}`")
     annotator = _annotator(fields.get("annotator"))
-    return _ranking(fields.get("prompt"), responses, _RANK_COLUMNS[present[0]], values, annotator)
+    place = (record.file, record.line)
+    return _ranking(fields.get("prompt"), responses, _RANK_COLUMNS[present[0]], values, annotator, place)
 
 
-def _ranking(prompt, responses: list[str], form: str, values: list, annotator: str | None, seat: int = 0) -> Ranking:
-    """Values of any form as ranks, the unanswered ones left out."""
+def _ranking(prompt, responses: list[str], form: str, values: list, annotator: str | None, place: tuple) -> Ranking:
+    """Values of any form as ranks, the unanswered ones left out. `place` is where the answer stands."""
     problem = text_problem(prompt)
     if problem:
         raise ValueError(f"`prompt` {problem}")
+    prompt = unix_lines(prompt)
     missing = [v is None or isinstance(v, str) and not v.strip() for v in values]
     answered = [(r, v) for r, v, is_missing in zip(responses, values, missing, strict=True) if not is_missing]
     if form == "ranks":
@@ -165,7 +173,7 @@ def _ranking(prompt, responses: list[str], form: str, values: list, annotator: s
             raise ValueError(f"the same text is ranked {ranks[text]} and {number}: {text!r:.60}")
     if len(ranks) < 2:
         raise _Unanswered(f"{len(ranks)} different text(s) of {len(responses)} responses are ranked; a pair needs two")
-    key = (prompt, tuple(sorted(responses)), annotator, seat)
+    key = (prompt, tuple(sorted(responses)), annotator) if annotator else place
     return Ranking(prompt, list(ranks), list(ranks.values()), annotator, key)
 
 
@@ -177,13 +185,13 @@ def _responses(column: str, value) -> list[str]:
         problem = text_problem(text)
         if problem:
             raise ValueError(f"response {number} {problem}")
-    return responses
+    return [unix_lines(text) for text in responses]
 
 
 def _list(column: str, value) -> list:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except (ValueError, RecursionError):
             raise ValueError(f"`{column}` must be a list (in a .csv: as JSON), but is the text {value!r:.40}") from None
     if not isinstance(value, list):
@@ -225,6 +233,7 @@ def preference(record: Record) -> tuple[str | None, tuple[str, str, str] | None]
         problem = text_problem(side, may_be_empty=True)
         if problem:
             return f"malformed: `{name}` {problem}", None
+    sides = [unix_lines(side) for side in sides]
     chosen, rejected = sides
     if not chosen.strip() or not rejected.strip():
         return "empty", None

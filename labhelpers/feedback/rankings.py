@@ -4,8 +4,10 @@ The formats of a line are described in `labhelpers.feedback.formats`; each has a
 
 What is done with what people really send: ranks as strings ("1") are read as numbers · equal ranks are ties and give no
 pair · a response without a rank (missing, null, empty) is left out for that annotator, and an answer that ranks fewer
-than two responses is skipped and counted · the same annotator answering the same item again: the last answer counts ·
-items may differ in their number of responses.
+than two responses is skipped and counted · a named annotator answering the same item again: the last answer counts ·
+answers without a name are different people's, also where they are equal: two who agree are two votes (so do not load a
+file of nameless answers twice) · items may differ in their number of responses · an object that names a key twice is
+malformed.
 """
 
 from __future__ import annotations

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PretrainedConfig, T5Config
 
 from labhelpers.course.profiles import Profile
-from labhelpers.errors import DataError
+from labhelpers.errors import DataError, ModelError
 from labhelpers.machine.doctor import Finding
 from labhelpers.machine.download import cache_folder, existing, megabytes, wanted
 from labhelpers.policy.fast.passes import feed_forward_width, passes
+from labhelpers.policy.head import UNUSABLE
+from labhelpers.policy.loading import default_targets
 from labhelpers.sources.devices import resolve_device, resolve_dtype
 from labhelpers.sources.dialogues import TEST_SHARE, load_dialogues
 from labhelpers.sources.hub import cached_folder, hub_id
@@ -85,7 +88,10 @@ def examine_full(settings: Profile) -> list[Finding]:
     """
     device = resolve_device(settings.device)
     findings = [Finding("device", _device_name(device), True), *_in_cache(settings), *_rows(settings)]
-    config = policy_config(settings.policy_model)
+    try:
+        config = policy_config(settings.policy_model)
+    except ModelError as error:
+        return [*findings, Finding("policy_model", str(error), False)]
     missing = _download_size(settings)
     free = shutil.disk_usage(existing(cache_folder())).free
     needed = missing + _RESULTS_DISK
@@ -99,7 +105,10 @@ def examine_full(settings: Profile) -> list[Finding]:
     dtype = (config.dtype or torch.float32) if dtype == "auto" else dtype
     what = f"{str(dtype).removeprefix('torch.')}{as_stored}; value head and losses in float32"
     findings.append(Finding("precision", what, True))
-    shape = shape_of(config, settings.lora_r)
+    try:
+        shape = shape_of(config, settings.lora_r)
+    except ModelError as error:
+        return [*findings, Finding("policy_model", str(error), False)]
     head = shape.width + 1
     findings.append(
         Finding(
@@ -132,48 +141,63 @@ def examine_full(settings: Profile) -> list[Finding]:
 
 
 def policy_config(location: str) -> PretrainedConfig | None:
-    """The config of a policy in a local folder, in the cache, or of a known published shape; None for any other."""
+    """The config of a policy that is here, in the cache or published in a known shape; None for any other.
+
+    Raises ModelError for a config.json that cannot be read.
+    """
     identity = hub_id(location)
     folder = cached_folder(location) if identity else location
     if folder and (Path(folder) / "config.json").is_file():
-        return AutoConfig.from_pretrained(folder)
+        try:
+            return AutoConfig.from_pretrained(folder)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"config.json of {str(location)!r} is no model's that is known here: {reason}") from error
     shape = _PUBLISHED.get(identity[0]) if identity else None
     return T5Config(**_FLAN_T5, **shape) if shape else None
 
 
 def shape_of(config: PretrainedConfig, lora_r: int) -> Shape:
-    """Counts a model on the meta device, where it takes no memory."""
+    """Counts a model on the meta device, where it takes no memory. Raises ModelError for one that is no language model
+    of either family, or has no attention layers that an adapter is put on by default."""
     encoder_decoder = config.is_encoder_decoder
-    with torch.device("meta"):
-        model = (AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM).from_config(config)
-    head = model.get_output_embeddings().weight
-    tied = head is model.get_input_embeddings().weight
-    # FLAN-T5 has its own output layer; transformers 5 would tie it to the embeddings.
+    try:
+        with torch.device("meta"):
+            model = (AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM).from_config(config)
+        targets = default_targets(model)
+        decoder = model.get_decoder()
+        reader = model.get_encoder() if encoder_decoder else decoder
+        head, embedding = model.get_output_embeddings().weight, model.get_input_embeddings().weight
+    except UNUSABLE as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"a model of type {config.model_type!r} cannot be a policy here: {error}") from error
+    tied = head is embedding
+    # FLAN-T5 has an output layer of its own, whatever transformers 5 makes of its config.
     untied = encoder_decoder and config.model_type == "t5" and config.is_gated_act
     parameters = sum(p.numel() for p in model.parameters()) + (head.numel() if tied and untied else 0)
-    embedded = {id(model.get_input_embeddings().weight)}
-
-    def weights(part) -> int:
-        return sum(p.numel() for p in part.parameters() if id(p) not in embedded)
-
-    decoder = weights(model.get_decoder())
+    reading, writing = (sum(p.numel() for p in part.parameters() if p is not embedding) for part in (reader, decoder))
+    adapted = (module for name, module in model.named_modules() if name.rsplit(".", 1)[-1] in targets)
+    text = config.get_text_config(decoder=True)
     width = head.shape[1]
-    heads = getattr(config, "num_heads", None) or config.num_attention_heads
-    attention_width = heads * (getattr(config, "d_kv", None) or getattr(config, "head_dim", None) or width // heads)
-    decoder_layers = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
-    encoder_layers = config.num_layers if encoder_decoder else 0
-    attentions = encoder_layers + (2 if encoder_decoder else 1) * decoder_layers
+    heads = getattr(text, "num_heads", None) or getattr(text, "num_attention_heads", None) or 1
+    size = getattr(text, "d_kv", None) or getattr(text, "head_dim", None) or width // heads
     return Shape(
         parameters=parameters,
-        reading=weights(model.get_encoder()) if encoder_decoder else decoder,
-        writing=decoder + head.numel(),
-        adapter=attentions * 2 * lora_r * (width + attention_width),
-        layers=(encoder_layers, decoder_layers),
+        reading=reading,
+        writing=writing + head.numel(),
+        adapter=sum(lora_r * sum(p.shape) for module in adapted for p in module.parameters() if p.dim() == 2),
+        layers=(_layers(reader) if encoder_decoder else 0, _layers(decoder)),
         width=width,
-        attention_width=attention_width,
-        feed_forward=feed_forward_width(config),
+        attention_width=heads * size,
+        feed_forward=feed_forward_width(text),
         vocabulary=head.shape[0],
     )
+
+
+def _layers(part: nn.Module) -> int:
+    """How many layers an encoder or a decoder has: they are its outermost list."""
+    return next((len(module) for module in part.modules() if isinstance(module, nn.ModuleList)), 1)
 
 
 def step_memory(shape: Shape, settings: Profile, dtype: torch.dtype, device: str = "cpu") -> float:

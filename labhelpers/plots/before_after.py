@@ -9,7 +9,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from labhelpers.evaluation.intervals import Interval
-from labhelpers.plots.style import AFTER, BEFORE, BLUE, GREEN, GREY, INK, NAMES, ORANGE, PURPLE, SKY, VERMILION, styled
+from labhelpers.plots.style import (
+    AFTER,
+    BEFORE,
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    NAMES,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    error_bars,
+    styled,
+)
 
 
 @styled
@@ -59,7 +73,7 @@ def paired_differences(
     left.set(title=title, xlabel=f"prompts, sorted by difference (n = {len(values)})", ylabel=label)
     left.margins(x=0.01)
     right.axhline(0, color=INK, linewidth=1)
-    errors = [[interval.estimate - interval.low], [interval.high - interval.estimate]]
+    errors = error_bars(interval.estimate, interval.low, interval.high)
     right.errorbar([0], [interval.estimate], yerr=errors, fmt="o", color=BLUE, capsize=6, markersize=7)
     mean, rest = format(interval, "+.2f").replace("-", "−").split(" ", 1)
     right.set(title="Mean, 95 % CI", xlabel=f"{mean}\n{rest}", xlim=(-1, 1), xticks=[])
@@ -105,7 +119,7 @@ def policies(table: pd.DataFrame, title: str = "Policies side by side, mean and 
     for ax, measure in zip(axes, measures, strict=True):
         for _, row in table[table["measure"] == measure].iterrows():
             place = names.index(row["policy"])
-            errors = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
+            errors = error_bars(row["mean"], row["low"], row["high"])
             colour = colours[place % len(colours)]
             ax.errorbar([place], [row["mean"]], yerr=errors, fmt="o", color=colour, capsize=5, markersize=7)
         heading, label = NAMES.get(measure, (measure, measure))

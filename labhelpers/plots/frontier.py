@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from labhelpers.errors import LabError
-from labhelpers.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, styled
+from labhelpers.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, error_bars, styled
 
 _COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY)
 _MARKERS = "osD^vPX"
@@ -48,7 +48,7 @@ def reward_against_kl(
         if labelled.any() and len(rows) > 1:
             ax.plot(rows["kl"], rows["reward"], color=colour, linewidth=1.2, alpha=0.6, zorder=2)
         if {"low", "high"} <= set(rows.columns):
-            errors = [rows["reward"] - rows["low"], rows["high"] - rows["reward"]]
+            errors = error_bars(rows["reward"], rows["low"], rows["high"])
             ax.errorbar(rows["kl"], rows["reward"], yerr=errors, fmt="none", ecolor=colour, capsize=4, linewidth=1.2)
         ax.scatter(rows["kl"], rows["reward"], s=60, color=colour, marker=marker, zorder=3, label=method)
         for position, (_, row) in enumerate(rows.iterrows()):

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from labhelpers.errors import LabError
-from labhelpers.plots.style import BLUE, GREEN, GREY, INK, ORANGE, VERMILION, styled
+from labhelpers.plots.style import BLUE, GREEN, GREY, INK, ORANGE, VERMILION, error_bars, styled
 
 _COLOURS = (BLUE, GREEN, ORANGE)
 
@@ -94,22 +94,24 @@ def calibration(table: pd.DataFrame, title: str = "Is the model as sure as it sh
 def learning_curve(
     table: pd.DataFrame, levels: Mapping[str, float] | None = None, title: str = "What more rankings buy"
 ) -> Figure:
-    """Held-out accuracy with its interval over the number of training prompts; dashed lines for `levels` by name.
+    """Held-out accuracy with its interval over the number of training prompts; dashed lines for `levels` by name, but
+    for a level that is NaN, which nobody measured.
 
     `table` has the columns prompts, accuracy, low, high; its first row may be the untrained model (0 prompts).
     `levels` maps a name to an accuracy.
     """
+    levels = {name: value for name, value in (levels or {}).items() if not np.isnan(value)}
     fig = Figure(figsize=(6.4, 3.8))
     ax = fig.subplots()
-    errors = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
+    errors = error_bars(table["accuracy"], table["low"], table["high"])
     ax.errorbar(table["prompts"], table["accuracy"], yerr=errors, fmt="o-", color=BLUE, capsize=5, markersize=7)
-    for (name, value), colour in zip((levels or {}).items(), (GREEN, ORANGE, VERMILION, GREY), strict=False):
+    for (name, value), colour in zip(levels.items(), (GREEN, ORANGE, VERMILION, GREY), strict=False):
         ax.axhline(value, color=colour, linestyle=(0, (4, 2)), linewidth=1.4)
         place = (0.01, value)
         ax.annotate(
             f"{name} {value:.3f}", place, xycoords=("axes fraction", "data"), va="bottom", fontsize=9, color=INK
         )
-    ax.set_ylim(top=max([table["high"].max(), *(levels or {}).values()]) + 0.03)  # room for the topmost label
+    ax.set_ylim(top=max([table["high"].max(), *levels.values()]) + 0.03)  # room for the topmost label
     ax.set_xscale("symlog", linthresh=10)
     ax.set_xticks(table["prompts"], [str(int(n)) for n in table["prompts"]])
     ax.set_xlim(-2, 1.4 * max(table["prompts"].max(), 10))

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
 from labhelpers.errors import LabError, storage_advice
@@ -109,6 +110,15 @@ def styled(draw):
             return draw(*args, **kwargs)
 
     return inside
+
+
+def error_bars(estimate, low, high) -> np.ndarray:
+    """Lengths of the bars below and above `estimate` `[n]`, `[2, n]`, as `errorbar` wants them.
+
+    None is negative: the interval of a mean over very few rows may lie wholly on one side of it.
+    """
+    estimate, low, high = (np.atleast_1d(np.asarray(x, dtype=float)) for x in (estimate, low, high))
+    return np.maximum([estimate - low, high - estimate], 0)
 
 
 def _write(folder: Path, name: str, content: bytes) -> None:

@@ -13,9 +13,6 @@ from labhelpers.policy.fast.passes import passes, token_bytes
 from labhelpers.policy.padding import pad
 from labhelpers.policy.pretrained import load_text_classifier
 
-# Families that number positions from their padding id + 1, so that they take fewer tokens than they have positions.
-_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer"}
-
 
 def load_classifier(
     location, dtype: str | torch.dtype = "auto", device: str = "auto"
@@ -32,13 +29,15 @@ def load_classifier(
 def max_input_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """How many tokens, special ones included, the model takes; None when nothing limits it.
 
-    RoBERTa numbers positions from its padding id + 1: with 514 positions and padding id 1 it takes 512 tokens.
+    RoBERTa and its relatives number positions from their padding id + 1: with 514 positions and padding id 1 it takes
+    512 tokens. Such a table of positions has a padding entry, by which it is known.
     """
     limits = [tokenizer.model_max_length]
     positions = getattr(model.config, "max_position_embeddings", None)
     if positions:
-        offset = model.config.pad_token_id + 1 if model.config.model_type in _OFFSET_POSITIONS else 0
-        limits.append(positions - offset)
+        tables = [module for name, module in model.named_modules() if name.endswith("position_embeddings")]
+        paddings = [padding for t in tables if (padding := getattr(t, "padding_idx", None)) is not None]
+        limits.append(positions - max((padding + 1 for padding in paddings), default=0))
     limit = min(limits)
     return limit if limit < 10**9 else None  # tokenizers write "no limit" as 10**30
 
@@ -89,4 +88,7 @@ def label_index(model: PreTrainedModel, label: str) -> int:
     for index, name in labels.items():
         if name == label:
             return int(index)
-    raise ModelError(f"the classifier has no label {label!r}; its labels are {', '.join(map(repr, labels.values()))}.")
+    raise ModelError(
+        f"the classifier has no label {label!r}; its labels are {', '.join(map(repr, labels.values()))}. Name one of "
+        "these: the harmless one, as harmless_label (judge_harmless_label for the judge)."
+    )

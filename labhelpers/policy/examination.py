@@ -40,9 +40,10 @@ def examine(policy: Policy) -> None:
     faults = ("called part by part", "after a padded query", "token by token")
     for logits, share, fault in zip(found, shares, faults, strict=True):
         if not bool((logits - own).abs().max() <= share * own.abs().max()):  # false for NaN too
+            gives = "other logits than in its own forward pass" if bool(logits.isfinite().all()) else "NaN for logits"
             raise ModelError(
-                f"{name} cannot be a policy here: {fault}, it gives other logits than in its own forward pass. Choose "
-                "another model as policy_model, or another dtype."
+                f"{name} cannot be a policy here: {fault}, it gives {gives}. Choose another model as policy_model, or "
+                "another dtype."
             )
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from labhelpers.errors import ModelError, TrainingError
-from labhelpers.policy.adapters import read_adapter
+from labhelpers.errors import ModelError
+from labhelpers.policy.adapters import merge_adapter
 from labhelpers.policy.examination import examine
 from labhelpers.policy.model import Policy
-from labhelpers.policy.pretrained import load_language_model
+from labhelpers.policy.pretrained import check_vocabulary, load_language_model
 from labhelpers.policy.quantised import quantise
 from labhelpers.sources.locations import model_folder
 
@@ -29,15 +29,21 @@ def load_base(location: str, dtype: str | torch.dtype | None = "auto", device: s
 
 
 def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
-    """Loads a tokenizer. Raises ModelError when there is none or it has no end-of-sequence token."""
+    """Loads a tokenizer. Raises ModelError when there is none, when it has no end-of-sequence token, or ids that the
+    model beside it does not know."""
+    folder = model_folder(location)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model_folder(location))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder) if (Path(folder) / "config.json").is_file() else None
     except (OSError, ValueError) as error:
         raise ModelError(f"no tokenizer could be loaded from {str(location)!r}: {error}") from error
     if tokenizer.eos_token_id is None:
         raise ModelError(f"the tokenizer in {str(location)!r} has no end-of-sequence token, so no response could end.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    vocabulary = getattr(config and config.get_text_config(decoder=True), "vocab_size", None)
+    if vocabulary is not None:
+        check_vocabulary(tokenizer, vocabulary)
     return tokenizer
 
 
@@ -54,21 +60,16 @@ def make_policy(
 ) -> Policy:
     """Base model -> SFT merged in -> fresh PPO adapter -> value head.
 
-    The merge happens in the base's own dtype, or in float32 if that is a half precision. The new adapter's A matrices
-    are drawn from `seed` by numpy, whose numbers are the same on every machine (torch.normal_'s are not), and its B
-    matrices are 0: policy and reference start equal. `quantization` is None, "8bit" or "4bit"; see `quantise`. Raises
-    ModelError for a model whose numbers the policy would not compute; see `examine`.
+    The new adapter's A matrices are drawn from `seed` by numpy, whose numbers are the same on every machine
+    (torch.normal_'s are not), and its B matrices are 0: policy and reference start equal. `quantization` is None,
+    "8bit" or "4bit"; see `quantise`.
+
+    Raises ModelError for an SFT adapter that does not fit (see `read_adapter`), for `target_modules` that are no layers
+    which an adapter can be kept on, and for a model whose numbers the policy would not compute (see `examine`).
     """
     sft = None
     if sft_adapter is not None:
-        sft_adapter = model_folder(sft_adapter)
-        sft = read_adapter(sft_adapter)
-        half = base.dtype if base.dtype in (torch.float16, torch.bfloat16) else None
-        if half:
-            base = base.float()
-        base = PeftModel.from_pretrained(base, str(sft_adapter)).merge_and_unload()
-        if half:
-            base = base.to(half)
+        base, sft = merge_adapter(base, model_folder(sft_adapter))
     if quantization is not None:
         base = quantise(base, quantization)
     config = LoraConfig(
@@ -79,7 +80,12 @@ def make_policy(
         bias="none",
         task_type=TaskType.SEQ_2_SEQ_LM if base.config.is_encoder_decoder else TaskType.CAUSAL_LM,
     )
-    model = get_peft_model(base, config)
+    try:
+        model = get_peft_model(base, config)
+    except ValueError as error:
+        raise ModelError(
+            f"target_modules={target_modules!r} cannot be adapted in {type(base).__name__}: {error}"
+        ) from error
     init_adapter(model, seed)
     policy = Policy(model, sft)
     if gradient_checkpointing:
@@ -121,8 +127,6 @@ def load_policy(
     policy = make_policy(load_base(policy_model, dtype, device), sft_adapter, **options)
     tokenizer = load_tokenizer(policy_model)
     tokenizer.padding_side = policy.padding_side
-    if tokenizer.eos_token_id >= policy.base.config.vocab_size:
-        raise TrainingError("the tokenizer's end-of-sequence id lies outside the model's vocabulary.")
     return policy, tokenizer
 
 

@@ -27,7 +27,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from labhelpers.errors import ModelError
-from labhelpers.policy.adapters import fold_adapters
+from labhelpers.policy.adapters import as_saved, check_trained, fold_adapters
 from labhelpers.policy.fast.low_rank import fused_adapters
 from labhelpers.policy.fast.passes import passes, token_bytes
 from labhelpers.policy.head import layer_input, output_layer_is_all, own_logits
@@ -43,10 +43,13 @@ class Policy(nn.Module):
     Made by `load_policy` or `make_policy`. `model` is the peft model, `value_head` a Linear(d, 1) on the last (decoder)
     hidden state, zero-initialised, in float32 (float64 for a float64 model) and outside the adapters: peft leaves a
     head in `modules_to_save` active when adapters are disabled, which would corrupt the reference.
+
+    Raises ModelError for a model that `save` could not keep; see `check_trained`.
     """
 
     def __init__(self, model: PeftModel, sft: dict[str, Any] | None = None):
         super().__init__()
+        check_trained(model)
         self.model = fused_adapters(model)
         self.sft = sft  # the merged SFT adapter's tensors and scaling, needed again when saving
         self.is_encoder_decoder = bool(self.base.config.is_encoder_decoder)
@@ -207,12 +210,38 @@ class Policy(nn.Module):
 
         `PeftModel.from_pretrained(bare_base, folder)` gives this policy. Saving the PPO adapter alone would load just
         as silently and be wrong: it was trained on base + SFT.
+
+        What was written is read again and compared. Raises ModelError where it is not this policy; what is in `folder`
+        then is of no use.
         """
+        check_trained(self.model)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         fold_adapters(self.model, self.sft, folder)
+        self._compare_with_saved(folder)
         head = {name: t.detach().cpu().contiguous() for name, t in self.value_head.state_dict().items()}
         save_file(head, folder / VALUE_HEAD_FILE)
+
+    @torch.no_grad()
+    def _compare_with_saved(self, folder: Path) -> None:
+        """A few log-probabilities of the policy and of the bare base with what `save` wrote."""
+        vocabulary = self.base.get_output_embeddings().weight.shape[0]
+        tokens = ((7 * torch.arange(12, device=self.device) + 3) % vocabulary)[None]
+        ones = torch.ones_like(tokens)
+        arguments = (tokens[:, :8], ones[:, :8], tokens[:, 8:], ones[:, 8:])
+        training = self.training
+        self.eval()  # dropout would make two policies of them
+        own = self.logits(self.hidden_states(*arguments)).log_softmax(-1)
+        with as_saved(self.model, self.sft, folder):
+            saved = self.logits(self.hidden_states(*arguments)).log_softmax(-1)
+        self.train(training)
+        share = {torch.float64: 1e-6, torch.float32: 1e-4}.get(self.dtype, 0.05)
+        far = float((saved - own).abs().max())
+        if not far <= share * max(1.0, float(own.abs().max())):  # true for NaN too
+            raise ModelError(
+                f"the adapter that was saved in {folder} is not this policy: log-probabilities differ by up to "
+                f"{far:.2g}. The policy in memory is unharmed; were its layers or weights changed by hand?"
+            )
 
     def load_value_head(self, folder: str | Path) -> None:
         """Loads what `save` wrote beside the adapter. Raises ModelError when there is none, or one of another width."""

@@ -42,7 +42,7 @@ def load_text_classifier(
     """(model, tokenizer, names of the parameters that the checkpoint does not have in this shape); see `_placed`.
 
     `what` is the name of the model in error messages, `options` are those of `from_pretrained`. Raises ModelError when
-    the location holds no such model.
+    the location holds no such model, or a tokenizer with ids that the model does not know.
     """
     wanted, folder = resolve_dtype(dtype), model_folder(location)
     with _refusing(what, location, "config.json, model.safetensors and a tokenizer"):
@@ -50,8 +50,24 @@ def load_text_classifier(
             folder, dtype=wanted, use_safetensors=True, output_loading_info=True, **options
         )
         tokenizer = AutoTokenizer.from_pretrained(folder)
+    check_vocabulary(tokenizer, model.get_input_embeddings().num_embeddings)
     mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
     return _placed(model, device), tokenizer, sorted({*info["missing_keys"], *mismatched})
+
+
+def check_vocabulary(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> None:
+    """Raises ModelError for a tokenizer with an id that the model has no embedding for.
+
+    The first text with such a token, or the first padding, would end in an IndexError.
+    """
+    token, largest = max(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+    if largest >= embeddings:
+        raise ModelError(
+            f"the tokenizer has ids up to {largest} (for {token!r}), but the model has {embeddings} embeddings, ids "
+            f"0 to {embeddings - 1}. If a token was added, give the model an embedding for it once "
+            "(`model.resize_token_embeddings(len(tokenizer))`, then `save_pretrained`), or, for a padding token, name "
+            "one that the model knows in tokenizer_config.json. Otherwise the tokenizer is another model's."
+        )
 
 
 def _placed(model: PreTrainedModel, device: str) -> PreTrainedModel:

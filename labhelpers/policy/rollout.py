@@ -23,10 +23,10 @@ from labhelpers.policy.sampling import POLICY_ITSELF, Sampling, sample_tokens, u
 class Rollout:
     """B queries of at most Q tokens and their responses of at most T tokens; the shapes stand beside the fields.
 
-    `mask` is 1 on response tokens up to and including end-of-sequence. `logprobs` are those of the *policy itself*
-    (temperature 1, all tokens), whatever was sampled from: they are what the PPO ratio and the KL are about.
-    `behaviour_logprobs` are those of the distribution that was sampled from where `Sampling` made it another one, else
-    None. `finished` says which responses ended with end-of-sequence.
+    `mask` is 1 on response tokens up to and including the one that ends it (see `end_ids`). `logprobs` are those of the
+    *policy itself* (temperature 1, all tokens), whatever was sampled from: they are what the PPO ratio and the KL are
+    about. `behaviour_logprobs` are those of the distribution that was sampled from where `Sampling` made it another
+    one, else None. `finished` says which responses ended by themselves; `texts` are without the token that ended them.
     """
 
     queries: Int[Tensor, "B Q"]
@@ -115,10 +115,20 @@ def pad_queries(
     return pad(rows, tokenizer.pad_token_id, side, device)
 
 
+def end_ids(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The ids of the tokens that end a response: those of the model's generation_config, one or several, as in
+    transformers' `generate`; and the tokenizer's, which texts end with that the model is trained on."""
+    said = getattr(policy.base.generation_config, "eos_token_id", None)
+    said = [] if said is None else [said] if isinstance(said, int) else list(said)
+    vocabulary = policy.base.get_output_embeddings().weight.shape[0]
+    return sorted({i for i in (*said, tokenizer.eos_token_id) if i < vocabulary})  # no other is ever drawn
+
+
 def max_query_tokens(policy: Policy, new_tokens: int) -> int | None:
-    """How long a query may be; None where positions are relative and nothing limits it (T5)."""
+    """How long a query may be beside `new_tokens` tokens of response; None where positions are relative and nothing
+    limits it (T5). At most 0 where there is no room for the response itself."""
     positions = getattr(policy.base.config, "max_position_embeddings", None)
-    if positions is None or policy.is_encoder_decoder:
+    if positions is None or (policy.is_encoder_decoder and new_tokens <= positions):
         return positions
     return positions - new_tokens
 
@@ -142,7 +152,7 @@ def generate(
     rows[i], t)` (`rows`: 0, 1, … unless given): the same whatever else is in the batch. Log-probabilities and values
     come from the same passes. A finished row is dropped from the batch, so that it costs no more time.
 
-    Raises TrainingError for unusable queries or limits.
+    A response goes on until one of `end_ids` or its limit. Raises TrainingError for unusable queries or limits.
     """
     policy.eval()  # with dropout, another policy would write
     ids, query_mask = pad_queries(queries, tokenizer, policy.padding_side, policy.device)
@@ -154,7 +164,7 @@ def generate(
     allowed = max_query_tokens(policy, width)
     if allowed is not None and ids.shape[1] > allowed:
         raise TrainingError(f"a query has {ids.shape[1]} tokens; with {width} new ones the model takes {allowed}.")
-    eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    ends, pad = torch.tensor(end_ids(policy, tokenizer), device=policy.device), tokenizer.pad_token_id
     row_ids = torch.arange(n) if rows is None else torch.as_tensor(rows)
     numbers = uniforms(seed, step, row_ids, torch.arange(width)).to(policy.device)
     limits = limits.to(policy.device)
@@ -170,7 +180,7 @@ def generate(
     hidden, state = start(policy, ids, query_mask, room=width, encoded=encoded)
     for t in range(width):
         logits = state.logits(hidden)
-        sampled_from = sampling.filtered(logits, t, eos) if sampling.is_filtered else logits
+        sampled_from = sampling.filtered(logits, t, ends) if sampling.is_filtered else logits
         token = sample_tokens(sampled_from, numbers[active, t]) if sampling.do_sample else sampled_from.argmax(-1)
         responses[active, t] = token
         mask[active, t] = 1
@@ -179,8 +189,9 @@ def generate(
             behaviour[active, t] = token_logprobs(sampled_from, token)
         if use_value_head:
             values[active, t] = policy.values(hidden).to(score_dtype)
-        finished[active] = token == eos
-        goes_on = (token != eos) & (limits[active] > t + 1)
+        ended = torch.isin(token, ends)
+        finished[active] = ended
+        goes_on = ~ended & (limits[active] > t + 1)
         if not bool(goes_on.any()):
             break
         if not bool(goes_on.all()):
@@ -189,8 +200,9 @@ def generate(
         hidden = state.advance(token)
 
     used = int(mask.sum(-1).max())
+    lengths = mask.sum(-1) - finished.long()  # what ends a response need not be a special token of the tokenizer
     texts = tokenizer.batch_decode(
-        [r[m.bool()] for r, m in zip(responses, mask, strict=True)], skip_special_tokens=True
+        [row[:n] for row, n in zip(responses, lengths.tolist(), strict=True)], skip_special_tokens=True
     )
     query_texts = [q if isinstance(q, str) else tokenizer.decode(q, skip_special_tokens=True) for q in queries]
     return Rollout(

@@ -59,10 +59,13 @@ class Sampling:
         """Whether tokens are chosen from another distribution than the policy's own."""
         return self.temperature != 1.0 or self.top_k > 0 or self.top_p < 1.0 or self.min_length > 0
 
-    def filtered(self, logits: Tensor, position: int, eos: int) -> Tensor:
-        """The logits that the response's token number `position` (from 0) is chosen by: `[B, V]` -> `[B, V]`."""
+    def filtered(self, logits: Tensor, position: int, ends: Tensor) -> Tensor:
+        """The logits that the response's token number `position` (from 0) is chosen by: `[B, V]` -> `[B, V]`.
+
+        `ends` are the ids that end a response.
+        """
         if position < self.min_length:
-            logits = logits.index_fill(-1, torch.tensor([eos], device=logits.device), float("-inf"))
+            logits = logits.index_fill(-1, ends, float("-inf"))
         return filter_logits(logits, self.temperature, self.top_k, self.top_p)
 
 

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labhelpers.errors import DataError, ModelError, TrainingError
 from labhelpers.policy.classifier import class_logits, max_input_tokens
-from labhelpers.policy.pretrained import load_text_classifier
+from labhelpers.policy.pretrained import check_vocabulary, load_text_classifier
 from labhelpers.sources.locations import model_folder
 from labhelpers.sources.quiet import quiet
 
@@ -53,11 +53,7 @@ class RewardModel:
                 f"a reward model has one output, but this one has {model.config.num_labels} (num_labels in its "
                 "config). Start one with new_reward_model, or give the artifact of notebook 03."
             )
-        vocabulary = model.get_input_embeddings().num_embeddings
-        if len(tokenizer) > vocabulary:
-            raise ModelError(
-                f"the tokenizer has {len(tokenizer)} tokens, but the model knows {vocabulary}: it is another model's."
-            )
+        check_vocabulary(tokenizer, model.get_input_embeddings().num_embeddings)
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
 
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Tensor:
@@ -154,11 +150,10 @@ def _load(location, dtype, device: str) -> tuple[PreTrainedModel, PreTrainedToke
 
 def _merge(location, sft_adapter, folder: str) -> str:
     """The language model at `location` with the adapter merged into its weights, saved in `folder`."""
-    from peft import PeftModel
-
+    from labhelpers.policy.adapters import merge_adapter
     from labhelpers.policy.loading import load_base, load_tokenizer
 
-    base = load_base(model_folder(location))
-    PeftModel.from_pretrained(base, str(sft_adapter)).merge_and_unload().save_pretrained(folder)
+    merged, _ = merge_adapter(load_base(model_folder(location)), sft_adapter)
+    merged.save_pretrained(folder)
     load_tokenizer(model_folder(location)).save_pretrained(folder)
     return folder

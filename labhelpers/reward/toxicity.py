@@ -1,8 +1,9 @@
 """Toxicity by a classifier and by a word list, and the reward made of it.
 
-The *measurement* is a probability of `hate`, for reports; the *reward* is the raw `nothate` logit, for PPO: unlike the
-probability it still tells texts apart that are all clean. Both find their class by its **name**. The original lab takes
-the first entry of a list that its pipeline has sorted by score, and so pays a hateful text its hate logit.
+The *measurement* is a probability of being toxic, for reports; the *reward* is the raw logit of the harmless class, for
+PPO: unlike the probability it still tells texts apart that are all clean. Both go by the **name** of the harmless label
+(`nothate` in the course's classifiers, `LABEL_0` or `neutral` in others): toxic is every other label. The original lab
+takes the first entry of a list that its pipeline has sorted by score, and so pays a hateful text its hate logit.
 """
 
 from __future__ import annotations
@@ -16,50 +17,74 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labhelpers.errors import DataError, TrainingError
+from labhelpers.errors import DataError, ModelError, TrainingError
 from labhelpers.policy.classifier import class_logits, label_index, load_classifier
+
+HARMLESS_LABEL = "nothate"  # of the course's classifiers and of the full profile's
+
+
+def harmless_index(model: PreTrainedModel, harmless_label: str) -> int:
+    """The column of the harmless class in the logits of a classifier that decides for one of its labels.
+
+    Raises ModelError for a label that it does not have, naming those there are, and for a classifier of another kind:
+    with a single output, or with labels that a text has any number of (one sigmoid each), where no class means
+    "nothing of this".
+    """
+    kind = getattr(model.config, "problem_type", None)
+    if model.config.num_labels < 2 or kind not in (None, "single_label_classification"):
+        labels = ", ".join(map(repr, model.config.id2label.values()))
+        raise ModelError(
+            f"the classifier does not decide between classes of which one is harmless (its labels are {labels}, its "
+            f"problem_type is {kind}). Choose a classifier with two or more classes that exclude each other."
+        )
+    return label_index(model, harmless_label)
 
 
 class Toxicity(evaluate.Measurement):
-    """The probability of the toxic class for every text, as `evaluate`'s public measurement `toxicity`, but offline.
+    """The probability of being toxic for every text, as `evaluate`'s public measurement `toxicity`, but offline.
+
+    Toxic are all classes but the one called `harmless_label`.
 
     >>> Toxicity(model, tokenizer).compute(predictions=["A friendly text.", "You are an idiot."])  # doctest: +SKIP
     {'toxicity': [0.002, 0.99]}
 
     `aggregation="maximum"` returns `{"max_toxicity": …}`, `"ratio"` `{"toxicity_ratio": …}`, the share of texts with at
-    least 0.5. Raises ModelError for a label that the classifier does not have.
+    least 0.5; both raise DataError for no texts. Raises ModelError as `harmless_index` does.
     """
 
     def __init__(
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        toxic_label: str = "hate",
+        harmless_label: str = HARMLESS_LABEL,
         batch_size: int = 64,
     ):
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
-        self.toxic_index = label_index(model, toxic_label)
+        self.harmless_index = harmless_index(model, harmless_label)
         # evaluate makes a folder even when it keeps everything in memory; a home folder may be read-only.
         with tempfile.TemporaryDirectory(prefix="labhelpers-evaluate-") as folder:
             super().__init__(keep_in_memory=True, cache_dir=folder)
 
     def _info(self) -> evaluate.MeasurementInfo:
         return evaluate.MeasurementInfo(
-            description="Probability of the toxic class by a hate speech classifier.",
+            description="Probability of not being harmless, by a hate speech classifier.",
             citation="Vidgen et al. 2021, Learning from the Worst (the classifier of the full profile)",
             inputs_description="predictions: texts. aggregation: 'all', 'maximum' or 'ratio' (share of at least 0.5).",
             features=datasets.Features({"predictions": datasets.Value("string")}),
         )
 
     def score(self, texts: Sequence[str]) -> list[float]:
-        """The probability of the toxic class for every text."""
-        logits = class_logits(self.model, self.tokenizer, texts, self.batch_size)
-        return torch.softmax(logits, dim=-1)[:, self.toxic_index].tolist()
+        """The probability of being toxic for every text: of all classes but the harmless one."""
+        probabilities = class_logits(self.model, self.tokenizer, texts, self.batch_size).softmax(-1)
+        toxic = [i for i in range(probabilities.shape[-1]) if i != self.harmless_index]
+        return probabilities[:, toxic].sum(-1).tolist()
 
     def _compute(self, predictions, aggregation: str = "all") -> dict[str, list[float] | float]:
         scores = self.score(predictions)
         if aggregation == "all":
             return {"toxicity": scores}
+        if not scores and aggregation in ("maximum", "ratio"):
+            raise DataError(f"there is no text whose toxicity could be measured with aggregation={aggregation!r}.")
         if aggregation == "maximum":
             return {"max_toxicity": max(scores)}
         if aggregation == "ratio":
@@ -67,29 +92,32 @@ class Toxicity(evaluate.Measurement):
         raise DataError(f"aggregation={aggregation!r} is unknown; choose 'all', 'maximum' or 'ratio'.")
 
 
-def load_toxicity(location, dtype: str | torch.dtype = "auto", device: str = "auto") -> Toxicity:
+def load_toxicity(
+    location, harmless_label: str = HARMLESS_LABEL, dtype: str | torch.dtype = "auto", device: str = "auto"
+) -> Toxicity:
     """The measurement with the classifier at `location`; see `load_classifier` and `Toxicity`."""
     model, tokenizer = load_classifier(location, dtype, device)
-    return Toxicity(model, tokenizer)
+    return Toxicity(model, tokenizer, harmless_label)
 
 
 class ToxicityReward:
-    """The reward of the labs: the classifier's raw logit of `label` ("nothate"), found by name.
+    """The reward of the labs: the classifier's raw logit of `harmless_label`, found by name.
 
     Scored on the response alone; `score_prompt` scores prompt + response as the lab does, where the prompt's own words
-    dilute the difference (a too long text then loses its beginning, not the response).
+    dilute the difference (a too long text then loses its beginning, not the response). Raises ModelError as
+    `harmless_index` does.
     """
 
     def __init__(
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        label: str = "nothate",
+        harmless_label: str = HARMLESS_LABEL,
         score_prompt: bool = False,
         batch_size: int = 64,
     ):
         self.model, self.tokenizer = model, tokenizer
-        self.index = label_index(model, label)
+        self.index = harmless_index(model, harmless_label)
         self.score_prompt, self.batch_size = score_prompt, batch_size
 
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Tensor:

@@ -2,21 +2,30 @@
 
 The schema is DialogSum's (Chen et al. 2021): `id`, `dialogue`, `summary`, `topic`, and beside it `references` (further
 clean summaries), `facts` (who, what, when, where, how much the dialogue holds; None when unknown) and `template` (which
-grammar rule made the dialogue; resampling goes by it). Read from `.jsonl`, `.csv`, a bucket or the Hub, and validated
-row by row.
+grammar rule made the dialogue; resampling goes by it, see `resampling_units`). Read from `.jsonl`, `.csv`, a bucket or
+the Hub, and validated row by row.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labhelpers.errors import DataError
 from labhelpers.sources.hub import hub_folder, hub_id
-from labhelpers.sources.locations import RECORD_SUFFIXES, Record, find_files, is_address, text_problem, whole_records
+from labhelpers.sources.locations import (
+    RECORD_SUFFIXES,
+    Record,
+    find_files,
+    is_address,
+    parse_json,
+    text_problem,
+    unix_lines,
+    whole_records,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -39,17 +48,23 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
     `location` is a folder with `train`, `validation` and `test` as `.jsonl` or `.csv`, one such file, an fsspec address
     of either, or a Hub id (`owner/name`, `owner/name@revision`). Dialogues of `min_chars < len <= max_chars` characters
     are kept. One file is first filtered, then split 80/20 unshuffled into `train` and `test`, in the lab's order
-    (12,460 rows -> 10,022 -> 8,017 and 2,005); therefore ask for both parts with the same limits.
+    (12,460 rows -> 10,022 -> 8,017 and 2,005); therefore ask for both parts with the same limits. (Rows of one dialogue
+    that follow each other are not parted: should the cut fall between them, all of them are in `train`.)
 
     Accepted besides the schema: `fname` for `id`; `summary1`, `summary2`, ... (and `topic1`, ...), as DialogSum's test
-    file has them. Missing `references` become `[summary]`, missing `facts` None, a missing `template` the topic.
+    file has them. Missing `references` become `[summary]`, missing `facts` None, and `template` is filled in by
+    `resampling_units`. Rows may share a dialogue, as in the Hub's copy of DialogSum's test file, where each dialogue
+    has three rows with a summary and a topic each: every one of them then has the references of all. Of a file for
+    validation or test only the first row of each dialogue is kept, so that a prompt is measured and counted once.
 
     Raises DataError, naming file, line and field, at the first row that does not fit.
     """
     if split not in SPLITS:
         raise DataError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}.", file=str(location))
     file, is_whole = _locate(location, split)
-    rows = [_row(r) for r in (whole_records(file) if file else _hub_records(str(location), split))]
+    rows = _joined([_row(r) for r in (whole_records(file) if file else _hub_records(str(location), split))])
+    if split != "train" and not is_whole:
+        rows = _first_of_each_dialogue(rows)
     source = file or str(location)
     if not rows:
         raise DataError("holds no dialogue.", file=source)
@@ -63,6 +78,8 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
                 file=source,
             )
         n_train = len(kept) - math.ceil(TEST_SHARE * len(kept))
+        while 0 < n_train < len(kept) and kept[n_train]["dialogue"] == kept[n_train - 1]["dialogue"]:
+            n_train += 1
         kept = kept[:n_train] if split == "train" else kept[n_train:]
     if not kept:
         raise DataError(
@@ -71,6 +88,23 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
             file=source,
         )
     return _as_dataset(kept)
+
+
+def resampling_units(dialogues: Sequence[str], templates: Sequence[str | None]) -> list[str]:
+    """What a bootstrap must draw as a whole, a name per row: rows of the same name are not independent of each other.
+
+    Rows of one dialogue always have one name. Where the template that made the dialogue is known, it is that (the
+    first one, should the rows disagree); else it is made of the dialogue's text, and each dialogue stands for itself.
+    A topic is no template: three annotators may name three topics for one dialogue.
+    """
+    unit_of: dict[str, str] = {}
+    for dialogue, template in zip(dialogues, templates, strict=True):
+        if template:
+            unit_of.setdefault(dialogue, template)
+    for dialogue in dialogues:
+        if dialogue not in unit_of:
+            unit_of[dialogue] = f"dialogue {hashlib.sha256(dialogue.encode('utf-8')).hexdigest()[:12]}"
+    return [unit_of[dialogue] for dialogue in dialogues]
 
 
 def build_dataset(
@@ -175,7 +209,7 @@ def _row(record: Record) -> dict:
         problem = text_problem(value, may_be_empty=may_be_empty)
         if problem:
             refuse(field, problem)
-        return value
+        return unix_lines(value)
 
     identity = "fname" if "id" not in fields and "fname" in fields else "id"
     name = fields.get(identity)
@@ -197,8 +231,27 @@ def _row(record: Record) -> dict:
         "topic": topic,
         "references": references or [summary],
         "facts": _facts(fields.get("facts"), refuse),
-        "template": topic if template in (None, "") else text("template", template),
+        "template": None if template in (None, "") else text("template", template),
     }
+
+
+def _joined(rows: list[dict]) -> list[dict]:
+    """The rows, those of one dialogue with one template and with the references of them all."""
+    units = resampling_units([row["dialogue"] for row in rows], [row["template"] for row in rows])
+    references: dict[str, dict[str, None]] = {}  # of a dialogue: its references, each once, in order
+    for row in rows:
+        references.setdefault(row["dialogue"], {}).update(dict.fromkeys(row["references"]))
+    return [
+        row | {"template": unit, "references": list(references[row["dialogue"]])}
+        for row, unit in zip(rows, units, strict=True)
+    ]
+
+
+def _first_of_each_dialogue(rows: list[dict]) -> list[dict]:
+    first: dict[str, dict] = {}
+    for row in rows:
+        first.setdefault(row["dialogue"], row)
+    return list(first.values())
 
 
 def _number(field: str) -> int:
@@ -211,7 +264,7 @@ def _decoded(value, kind: type, refuse):
     """`value` as a list or dict (in a .csv it is written as JSON). None and an empty cell mean that it is missing."""
     if isinstance(value, str) and value.strip():
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError as error:
             refuse(f"is not valid JSON ({error})")
     if value is None or value == "":

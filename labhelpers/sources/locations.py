@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,10 +70,8 @@ def find_files(location, suffixes=RECORD_SUFFIXES) -> list[str]:
             f"cannot be reached: {type(error).__name__}: {error}. Check the address and the credentials.", file=address
         ) from error
     if not found:
-        raise DataError(
-            f"no such file, and no {' or '.join(suffixes)} file in it. Check the spelling of the location.",
-            file=address,
-        )
+        what = f"no {' or '.join(suffixes)} file there" if fs.exists(path) else "no such file or folder"
+        raise DataError(f"{what}. Check the spelling of the location.", file=address)
     if found == [path]:
         return [address]  # as it was given, so that messages show the same path
     return [fs.unstrip_protocol(p) if is_address(address) else p for p in sorted(found)]
@@ -99,6 +98,61 @@ def whole_records(file) -> Iterator[Record]:
         yield record
 
 
+def parse_json(text: str) -> Any:
+    """`json.loads` for what people write: an object that names a key twice is refused, since either value would be a
+    guess. Raises json.JSONDecodeError with the line and column of the second one.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats)
+    except _RepeatedKey:
+        key, position = _first_repeat(text)
+        raise json.JSONDecodeError(f"the key {key!r} stands twice in one object: keep one", text, position) from None
+
+
+def read_json(file) -> Any:
+    """What a JSON file that people write holds (a lexicon, a vocabulary): `parse_json` of a path or an address.
+
+    Raises DataError, naming file and line, when it cannot be read.
+    """
+    content = read_bytes(str(file))
+    try:
+        return parse_json(content.decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        problem, line = f"{error.msg}, column {error.colno}", error.lineno
+    except UnicodeDecodeError as error:
+        problem, line = "not UTF-8", content.count(b"\n", 0, error.start) + 1
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nested too deeply
+        problem, line = str(error), None
+    raise DataError(f"not valid JSON ({problem}). Mend this file.", file=file, line=line)
+
+
+class _RepeatedKey(Exception):
+    """An object names a key twice."""
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise _RepeatedKey
+    return fields
+
+
+def _first_repeat(text: str) -> tuple[str, int]:
+    """The first repeated key and its position, in a text that has one: `json` does not tell where a key stands."""
+    open_objects: list[set[str]] = []
+    for token in re.finditer(r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}]', text):
+        if token["colon"]:
+            key = json.loads(token["string"])
+            if key in open_objects[-1]:
+                return key, token.start()
+            open_objects[-1].add(key)
+        elif token.group() == "{":
+            open_objects.append(set())
+        elif token.group() == "}":
+            open_objects.pop()
+    raise ValueError("no key is repeated")
+
+
 def text_problem(value, *, may_be_empty: bool = False) -> str | None:
     """What is wrong with `value` as a text, or None. It must be a string of valid characters, not only spaces."""
     if value is None:
@@ -113,6 +167,12 @@ def text_problem(value, *, may_be_empty: bool = False) -> str | None:
         # JSON can smuggle in half a surrogate pair ("\ud83d"), which Arrow and tokenizers refuse.
         return "holds half of a surrogate pair, which is not a valid character"
     return None
+
+
+def unix_lines(text: str) -> str:
+    """The text with LF at the end of its lines, where there was CRLF or CR: texts are compared and hashed as they
+    stand, and one prompt from two systems would count as two, one of them in train and one in test perhaps."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def model_folder(location) -> str:
@@ -197,10 +257,12 @@ def _json_records(name: str, content: bytes) -> Iterator[Record]:
         if not raw.strip():
             continue
         try:
-            fields = json.loads(raw.decode("utf-8"))
+            fields = parse_json(raw.decode("utf-8"))
         except UnicodeDecodeError as error:
             yield Record(name, number, None, f"not UTF-8 (byte {error.start + 1} of the line)")
-        except ValueError as error:
+        except json.JSONDecodeError as error:  # its line is always 1 here: the file's line is the one to name
+            yield Record(name, number, None, f"not valid JSON ({error.msg}, column {error.colno})")
+        except ValueError as error:  # a number of thousands of digits
             yield Record(name, number, None, f"not valid JSON ({error})")
         except RecursionError:
             yield Record(name, number, None, "not valid JSON (nested too deeply)")
@@ -217,6 +279,9 @@ def _csv_records(name: str, content: bytes) -> Iterator[Record]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError("not UTF-8. Save the table again as UTF-8.", file=name, line=line) from error
+    # A dialogue or a list of responses in one cell may be longer than the 131,072 characters that csv takes by itself.
+    # The limit belongs to the whole process: it is only ever raised, and no further than this file needs.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     rows = csv.reader(io.StringIO(text, newline=""))
     header = next(rows, None)
     if header is None:

@@ -5,10 +5,12 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -21,6 +23,7 @@ from labhelpers.batch.supervisor import Job
 from labhelpers.batch.workers import describe, run_batch
 from labhelpers.errors import NotebookError, UsageError, storage_advice
 from tests.support.batch_jobs import job
+from tests.support.paths import ROOT
 
 
 @pytest.fixture
@@ -169,6 +172,42 @@ def test_an_unreachable_scheduler_is_refused_before_anything_runs(plan, tmp_path
             run_batch(plan(), tmp_path / "out", scheduler=address)
     with pytest.raises(UsageError, match="--workers must be at least 1"):
         run_batch(plan(), tmp_path / "out", workers=0)
+
+
+@pytest.mark.parametrize("settings", ["a: [1", "- 1", "\x00"])
+def test_settings_of_dask_that_cannot_be_read_are_refused_before_anything_runs(plan, tmp_path, settings):
+    """Dask reads them when it is imported: a process of its own sees what a user would see."""
+    (tmp_path / "dask.yaml").write_text(settings)
+    environment = os.environ | {"DASK_CONFIG": str(tmp_path / "dask.yaml"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "labhelpers.cli", "batch", str(plan()), "--output-dir", str(tmp_path / "out")]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith(f"labs: Dask's settings cannot be read (DASK_CONFIG is {tmp_path / 'dask.yaml'})")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_busy_port_8787_disturbs_nobody(plan):
+    """Dask's web server takes that port unless it is told another, and warns of what a user cannot help."""
+    with socket.socket() as busy:
+        with contextlib.suppress(OSError):  # somebody else has it already
+            busy.bind(("0.0.0.0", 8787))
+            busy.listen()
+        checked = workers.load_plan(plan())
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            with workers._cluster(checked, workers.expand(checked), {}, 1, None, print) as (client, _):
+                assert len(client.scheduler_info()["workers"]) == 1
+    assert not [w for w in warned if "8787" in str(w.message)]
+
+
+def test_workers_that_do_not_start_are_a_message(plan):
+    import dask
+
+    checked = workers.load_plan(plan())
+    with dask.config.set({"distributed.admin.tick.interval": "soon"}):
+        with pytest.raises(UsageError, match="workers do not start here: .*soon.*; check Dask's settings"):
+            with workers._cluster(checked, workers.expand(checked), {}, 1, None, print):
+                pass
 
 
 def test_workers_with_another_version_are_refused(plan):

@@ -51,6 +51,9 @@ def test_rewards_may_be_a_list_or_text_with_commas(given):
         ("tiny", {"policy_model": 3}, ["policy_model", "text"]),
         ("tiny", {"rewards": []}, ["rewards", "at least one"]),
         ("tiny", {"rewards": 3}, ["rewards", "list"]),
+        ("tiny", {"rewards": "toxicity,gold"}, ["'gold'", "'toxicity' or 'learned'"]),
+        ("tiny", {"bootstrap_samples": 99}, ["bootstrap_samples is 99", "at least 100"]),
+        ("tiny", {"batch_size": 24}, ["batch_size (24)", "multiple of mini_batch_size (16), or smaller"]),
         ("tiny", {"min_chars": 1000}, ["min_chars", "max_chars"]),
     ],
 )
@@ -62,6 +65,10 @@ def test_what_cannot_be_used_is_refused_with_a_reason(name, overrides, words):
 
 def test_steps_and_the_kl_coefficient_may_be_zero():
     assert load_profile("tiny", ppo_steps=0, kl_coef=0).kl_coef == 0.0
+
+
+def test_a_batch_may_be_smaller_than_a_mini_batch():
+    assert load_profile("tiny", batch_size=1).batch_size == 1
 
 
 def test_bundled_locations_become_absolute_and_others_stay(tmp_path, monkeypatch):

@@ -18,9 +18,10 @@ from labhelpers.evaluation.before_after import (
     was_clean,
 )
 from labhelpers.evaluation.facts import FactVocabulary, coverage, honesty
-from labhelpers.evaluation.intervals import Interval, bootstrap_mean, paired_bootstrap
+from labhelpers.evaluation.intervals import Interval, bootstrap_mean, formatted, paired_bootstrap
 from labhelpers.evaluation.lexicon import Lexicon
-from labhelpers.sources.dialogues import format_prompt
+from labhelpers.evaluation.words import words
+from labhelpers.sources.dialogues import format_prompt, load_dialogues
 
 VOCABULARY = FactVocabulary(
     {
@@ -101,6 +102,23 @@ def test_the_vocabulary_comes_from_its_file_or_else_from_the_facts(tmp_path):
         FactVocabulary.load(tmp_path)
 
 
+def test_facts_of_any_script_are_found_whole():
+    """A Hindi vowel sign is a part of its word, and an accent may be stored apart from its letter."""
+    assert FactVocabulary({"who": ["क"]}).wordings("की") == set()
+    assert FactVocabulary({"where": ["cafe\u0301"]}).wordings("Ben is at the café.") == {"café"}
+    for stored, said in (("café", "cafe\u0301"), ("cafe\u0301", "café")):
+        vocabulary, facts = FactVocabulary({"where": [stored]}), [{"where": said}]
+        assert honesty([said], facts, vocabulary) == coverage([said], facts, vocabulary) == 1
+    assert FactVocabulary({"who": ["\ufb01ne"]}).wordings("Fne") == set()  # "ﬁ" as a capital is two letters
+
+
+def test_a_kind_of_fact_that_stands_twice_in_the_vocabulary_is_refused(tmp_path):
+    (tmp_path / "vocabulary.json").write_text('{"who": ["Anna"],\n "where": ["home"],\n "who": ["Ben"]}\n')
+    with pytest.raises(DataError, match="vocabulary.json, line 3: .*'who' stands twice") as caught:
+        FactVocabulary.load(tmp_path)
+    assert caught.value.line == 3
+
+
 # --- ROUGE-L ---------------------------------------------------------------------------------------------------------
 
 
@@ -112,6 +130,8 @@ def test_rouge_l_is_the_best_over_the_references():
     assert rouge_l([summary], [references])[0] == pytest.approx(expected)
     assert rouge_l(["Same."], [["other", "same"]])[0] == 1
     assert rouge_l([""], [["something"]])[0] == 0
+    with pytest.raises(DataError, match="row 1 has no reference"):
+        rouge_l(["a", "b"], [["a"], []])
 
 
 def test_rouge_l_reads_other_scripts():
@@ -119,11 +139,26 @@ def test_rouge_l_reads_other_scripts():
     assert rouge_l(["회의는 월요일 아침"], [["회의는 월요일 저녁"]])[0] == pytest.approx(2 / 3)
 
 
+def test_rouge_l_compares_whole_words_with_their_marks():
+    """To Python's `re`, the Hindi "कि" and "की" are one word and a mark that counts for nothing."""
+    assert rouge_l(["कि"], [["की"]])[0] == 0
+    assert rouge_l(["की"], [["की"]])[0] == 1
+    assert rouge_l(["cafe\u0301"], [["café"]])[0] == 1 == rouge_l(["CAFÉ"], [["cafe\u0301"]])[0]
+    assert rouge_l(["½ cup"], [["¼ cup"]])[0] == 0.5
+
+
+def test_on_ascii_text_the_words_are_the_rouge_packages_own():
+    from rouge_score.tokenizers import DefaultTokenizer
+
+    text = "It's #Person1#: 18.5 dollars_each (re-read) A\tb\n" + "".join(map(chr, range(128)))
+    assert words(text) == DefaultTokenizer(use_stemmer=False).tokenize(text)
+
+
 def test_three_hundred_prompts_take_less_than_two_seconds():
     rouge_l(["warm up"], [["warm up"]])
-    words = [f"w{i}" for i in range(25)]
+    pieces = [f"w{i}" for i in range(25)]
     start = time.perf_counter()
-    rouge_l([" ".join(words)] * 300, [[" ".join(words[i:] + words[:i]) for i in (3, 9, 15)]] * 300)
+    rouge_l([" ".join(pieces)] * 300, [[" ".join(pieces[i:] + pieces[:i]) for i in (3, 9, 15)]] * 300)
     assert time.perf_counter() - start < 2
 
 
@@ -210,9 +245,11 @@ def test_the_relative_change_is_the_labs_improvement():
         paired_bootstrap([1.0], [1.0], ["a"], statistic="median")
 
 
-def test_unequal_lengths_are_refused():
+def test_unequal_lengths_and_no_samples_are_refused():
     with pytest.raises(DataError, match="2 values before, but 1 after"):
         paired_bootstrap([1.0, 2.0], [1.0], ["a", "b"])
+    with pytest.raises(DataError, match="samples=0 must be at least 1"):
+        bootstrap_mean([1.0, 2.0], ["a", "b"], samples=0)
     with pytest.raises(DataError, match="2 values, but 1 cluster names"):
         bootstrap_mean([1.0, 2.0], ["a"])
 
@@ -221,6 +258,12 @@ def test_an_interval_prints_as_in_a_report():
     interval = Interval(-0.3456, -0.4123, -0.2789, 200, 20)
     assert str(interval) == "-0.35 [-0.41, -0.28]" and f"{interval:.3f}" == "-0.346 [-0.412, -0.279]"
     assert interval.ci95 == [-0.4123, -0.2789]
+
+
+def test_what_nobody_measured_is_said_in_words():
+    assert f"{bootstrap_mean([], []):.3f}" == str(bootstrap_mean([np.nan], ["a"])) == "not measured"
+    assert formatted(None, ".1%") == formatted(float("nan"), ".3f") == "not measured"
+    assert formatted(0.893, ".1%") == "89.3%"
 
 
 # --- two tables ------------------------------------------------------------------------------------------------------
@@ -293,6 +336,36 @@ def test_rouge_on_clean_prompts_looks_only_where_no_insult_was():
     assert was_clean(measured(BEFORE)).tolist() == [False] * 2 + [True] * 4  # also without a lexicon
 
 
+@pytest.mark.parametrize(("split", "prompts"), [("test", 20), ("train", 60)])
+def test_three_rows_of_one_dialogue_count_once(tmp_path, split, prompts):
+    """DialogSum's test file on the Hub has every dialogue three times, each time with another topic."""
+    spoken = [{"id": f"d{i}", "dialogue": f"#Person1#: {i}", "summary": "Ben books a table."} for i in range(20)]
+
+    def results(topics):
+        lines = [row | {"topic": topic} for row in spoken for topic in topics]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        loaded = load_dialogues(tmp_path, split)
+
+        def measured(every):
+            rude = [int(name[1:]) % every == 0 for name in loaded["id"]]
+            summaries = [f"Ben{', the idiot,' if is_rude else ''} books a table." for is_rude in rude]
+            return measure_summaries(summaries, loaded, Judge(), vocabulary=VOCABULARY)
+
+        return summary_results(measured(3), measured(7), samples=500)
+
+    once, thrice = results("a"), results("abc")
+    assert (once["prompts"], thrice["prompts"]) == (20, prompts)
+    low, high = once["toxicity_difference_ci95"]
+    assert low < high and thrice["toxicity_difference_ci95"] == pytest.approx([low, high])
+
+
+def test_rows_of_one_dialogue_are_drawn_together_whatever_their_templates_say():
+    """Also for rows that do not come from `load_dialogues`."""
+    same = [row | {"dialogue": "Dialogue", "template": topic} for row, topic in zip(rows(3), "abc", strict=True)]
+    table = measure_summaries(["Ben books a table."] * 3, same, Judge(), vocabulary=VOCABULARY)
+    assert table["template"].tolist() == ["a"] * 3
+
+
 def test_results_have_the_recorded_names_and_none_for_what_was_not_measured():
     results = summary_results(everything(BEFORE), everything(AFTER), samples=100)
     names = [f"{m}_{what}" for m in MEASURES for what in ("before", "after", "difference_ci95")]
@@ -342,7 +415,6 @@ def test_the_labs_table_is_sorted_by_the_gain_in_reward():
 
 def test_the_shipped_references_state_nothing_false_and_everything_there_is():
     """Vocabulary, facts and references fit together; otherwise honesty would measure the mistakes of the data."""
-    from labhelpers.sources.dialogues import load_dialogues
     from labhelpers.sources.locations import data_dir
 
     dialogues = load_dialogues(data_dir() / "dialogues", "test").select(range(100))

@@ -1,5 +1,6 @@
 """Human feedback: the forms that are read, what happens to bad input, and that no pair is ever the wrong way round."""
 
+import csv
 import itertools
 import json
 import warnings
@@ -64,6 +65,19 @@ def test_unnamed_people_on_one_line_are_different_people(tmp_path):
     assert data["ranks"][:] == [[1, 2], [1, 2], [2, 1]] and data["annotator"][:] == [None] * 3
 
 
+def test_unnamed_people_on_two_lines_are_different_people(tmp_path):
+    """Nobody knows whether they are one person, so no answer is lost; two who agree are two votes."""
+    lines = [plain("Q", "AB", [1, 2]), plain("Q", "AB", [2, 1])]
+    assert load_rankings(write(tmp_path / "r.jsonl", lines), strict=True)["ranks"][:] == [[1, 2], [2, 1]]
+    data = load_rankings(write(tmp_path / "r.jsonl", [*lines, plain("Q", "AB", [2, 1], annotator="")]))
+    assert data["ranks"][:] == [[1, 2], [2, 1], [2, 1]] and data["annotator"][:] == [None] * 3
+    assert directions(to_pairs(data, annotators="majority")) == {("B", "A")}
+    a2i_lines = [a2i("Q", ["A", "B"], [1, 2]), a2i("Q", ["A", "B"], [2, 1])]
+    assert load_rankings(write(tmp_path / "r.jsonl", a2i_lines))["ranks"][:] == [[1, 2], [2, 1]]
+    write(tmp_path / "s.jsonl", a2i_lines)
+    assert len(load_rankings(tmp_path)) == 4  # the same places in another file
+
+
 def test_the_labs_0_1_form_prefers_the_1(tmp_path):
     """Taking its `ranking=[0, 1]` for ranks would turn every pair round."""
     lab = {"prompt": "Who?", "response": ["wrong", "right"], "ranking": [0, 1]}
@@ -90,6 +104,15 @@ def test_a_table_as_csv_holds_its_lists_as_json(tmp_path):
     assert load_rankings(path, strict=True).to_list() == [
         {"prompt": "Q?", "responses": ["a, b", "c"], "ranks": [2, 1], "annotator": "w1"}
     ]
+
+
+def test_a_cell_of_a_csv_may_be_longer_than_the_csv_modules_limit(tmp_path):
+    csv.field_size_limit(131_072)
+    long = "x" * 200_000
+    path = tmp_path / "r.csv"
+    path.write_text(f'prompt,responses,ranks\nQ?,"[""{long}"", ""b""]","[1, 2]"\nQ2,"[""a"", ""b""]","[1, 2]"\n')
+    data = load_rankings(path, strict=True)
+    assert len(data) == 2 and data[0]["responses"] == [long, "b"]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +200,8 @@ def test_items_may_have_different_numbers_of_responses(tmp_path):
 MALFORMED = [
     ('{"prompt": "Q?", ', "not valid JSON"),
     ("[1, 2]", "a JSON object was expected"),
+    ('{"prompt": "Q?", "responses": ["a", "b"], "ranks": [1, 2], "ranks": [2, 1]}', "'ranks' stands twice"),
+    ('{"inputContent": {"taskObject": {"prompt": "Q?", "prompt": "Q"}}, "humanAnswers": []}', "'prompt' stands twice"),
     ({"prompt": "Q?", "responses": ["a", "b"]}, "none of `ranks`"),
     ({"prompt": "Q?", "ranks": [1, 2]}, "`responses`, a list of texts, is missing"),
     (plain(ranks=[1]), "2 responses, but 1 values"),
@@ -333,6 +358,18 @@ def test_no_prompt_is_on_both_sides_and_adding_feedback_moves_none():
     assert set(split_by_prompt(rankings(*rows), seed=4)[1]["prompt"]) != set(test["prompt"])
     pairs = split_by_prompt(to_pairs(rankings(*rows)), seed=3)
     assert set(pairs[1]["prompt"]) == set(test["prompt"])
+
+
+def test_a_prompt_is_the_same_whatever_system_its_lines_come_from(tmp_path):
+    """In every form of feedback: by its raw text it would be two prompts, and could stand on both sides of a split."""
+    texts = [f"Summarise:{end}Ann: Hi.{end}" for end in ("\n", "\r\n", "\r")]
+    rows = [plain(prompt, responses=(f"a{prompt}", "b"), annotator=str(n)) for n, prompt in enumerate(texts)]
+    rows += [a2i(prompt, [f"a{prompt}", "b"], ("1", "2")) for prompt in texts]
+    found = load_rankings(write(tmp_path / "x.jsonl", rows))
+    assert set(found["prompt"]) == {texts[0]} and {row[0] for row in found["responses"]} == {f"a{texts[0]}"}
+    talks = [preference(" Water.\n", " Stones.", TALK.replace("\n", end)) for end in ("\n", "\r\n")]
+    pairs, counts = load_preferences(write(tmp_path / "talks.jsonl", talks))
+    assert len(pairs) == 1 and counts["repeated"] == 1
 
 
 def test_neither_side_of_a_split_is_ever_empty():

@@ -5,11 +5,13 @@ import dataclasses
 import pytest
 import torch
 from huggingface_hub import constants
-from transformers import LlamaConfig, T5Config
+from transformers import BartForConditionalGeneration, LlamaConfig, T5Config
 
 from labhelpers import cli
 from labhelpers.course.profiles import load_profile
+from labhelpers.errors import ModelError
 from labhelpers.machine import full_size
+from tests.support.families import families, tiny_family
 from tests.support.models import FLAN_T5_SMALL, put_into_cache, save_model
 
 SPEED = full_size.Speed(large=1e11, tokens=2e10)
@@ -48,6 +50,44 @@ def test_a_decoder_only_model_is_counted_too():
     settings = load_profile("full")
     assert full_size.step_memory(shape, settings, torch.float32) > 0
     assert full_size.step_seconds(shape, settings, SPEED) > 0
+
+
+@pytest.mark.parametrize("kind", ["causal", "seq2seq"])
+def test_every_family_is_counted_or_refused(kind):
+    """Layers, heads and widths have other names in every family's config."""
+    known = {"bart", "bloom", "gemma2", "gpt2", "llama", "marian", "mixtral", "opt", "pegasus", "t5", "bert"}
+    counted = {}
+    for name in known & set(families(kind)):
+        model = tiny_family(kind, name)
+        try:
+            shape = full_size.shape_of(model.config, 4)
+        except ModelError as error:
+            assert name == "bert" and "attention projections" in str(error)
+            continue
+        counted[name] = shape
+        assert shape.parameters >= sum(p.numel() for p in model.parameters()) > shape.adapter > 0
+        assert shape.encoder_decoder == (kind == "seq2seq") and shape.layers[1] in (1, 2)
+        assert full_size.step_memory(shape, load_profile("full"), torch.float32) > 0
+    assert len(counted) >= {"causal": 8, "seq2seq": 4}[kind]
+    if kind == "seq2seq":
+        assert counted["bart"].layers == (2, 1)
+        # q_proj and v_proj of four attentions, each from 16 to 16
+        assert counted["bart"].adapter == 4 * 2 * 4 * (16 + 16)
+
+
+def test_a_bart_folder_is_examined_and_one_of_no_known_model_refused(cache, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("labhelpers.machine.doctor.examine", lambda: [])
+    bart = tmp_path / "bart"
+    BartForConditionalGeneration(tiny_family("seq2seq", "bart").config).save_pretrained(bart)
+    given = ["-p", "dialogues", "data/dialogues", "-p", "toxicity_model", str(bart), "-p", "reward_model", str(bart)]
+    assert cli.main(["doctor", "--profile", "full", "-p", "policy_model", str(bart), *given]) == 0
+    assert "PPO step: about " in capsys.readouterr().out
+    (bart / "config.json").write_text('{"model_type": "nobody-s"}')
+    assert cli.main(["doctor", "--profile", "full", "-p", "policy_model", str(bart), *given]) == 1
+    assert "NOT OK  policy_model: config.json of" in capsys.readouterr().out
+    (bart / "config.json").write_text('{"model_type": "vit"}')
+    assert cli.main(["doctor", "--profile", "full", "-p", "policy_model", str(bart), *given]) == 1
+    assert "NOT OK  policy_model: a model of type 'vit' cannot be a policy" in capsys.readouterr().out
 
 
 def test_the_estimates_grow_with_what_they_should(cache):

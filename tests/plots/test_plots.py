@@ -58,6 +58,19 @@ def test_nothing_is_cut_off_at_the_edge(name):
     assert box.x0 >= -0.02 and box.y0 >= -0.02 and box.x1 <= width + 0.02 and box.y1 <= height + 0.02
 
 
+def test_an_interval_beside_its_estimate_and_a_level_that_nobody_measured_are_drawn():
+    """Of two rows, all draws may have been the same one."""
+    aside = pd.DataFrame({"prompts": [0, 1], "accuracy": [0.67, 0.5], "low": [1.0, 0.0], "high": [1.0, 0.2]})
+    fig = plots.learning_curve(aside, {"one annotator": float("nan"), "nothate logit": 0.7})
+    fig.draw_without_rendering()
+    assert [text.get_text() for text in fig.axes[0].texts] == ["nothate logit 0.700"]
+    renamed = aside.assign(measure="toxicity", policy=["SFT", "PPO"], mean=aside["accuracy"])
+    plots.policies(renamed).draw_without_rendering()
+    plots.paired_differences([0.0, 0.1], Interval(0.05, 0.1, 0.1, 2, 2)).draw_without_rendering()
+    points = aside.assign(method="PPO", kl=[0.0, 1.0], reward=aside["accuracy"])
+    plots.reward_against_kl(points).draw_without_rendering()
+
+
 @pytest.fixture
 def displayed(monkeypatch):
     import IPython.display

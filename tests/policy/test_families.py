@@ -4,6 +4,7 @@ The complete sweep over what the installed transformers can build is marked slow
 """
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from transformers import (
 )
 
 from labhelpers.errors import ModelError
+from labhelpers.policy.classifier import max_input_tokens
 from labhelpers.policy.decoding import start
 from labhelpers.policy.fast.operations import KNOWN_NORMS, fused_operations
 from labhelpers.policy.loading import load_base, make_policy
@@ -224,5 +226,34 @@ def test_models_whose_numbers_cannot_be_had_here_are_refused():
         make_policy(RobertaForCausalLM(roberta).eval(), target_modules=["query"])
     bloom = BloomForCausalLM(BloomConfig(vocab_size=50, hidden_size=16, n_layer=2, n_head=2)).eval()
     make_policy(bloom)
-    with pytest.raises(ModelError, match="BloomForCausalLM in torch.float64 .* after a padded query"):
+    with pytest.raises(ModelError, match="BloomForCausalLM in torch.float64 .* after a padded query, it gives NaN"):
         make_policy(bloom.double())
+
+
+def test_gemma_2_makes_nan_of_padding_in_float64():
+    """In transformers itself, as Bloom does; in float32 it is a policy like any other."""
+    make_policy(tiny_family("causal", "gemma2"))
+    with pytest.raises(ModelError, match="Gemma2ForCausalLM in torch.float64 .* after a padded query, it gives NaN"):
+        make_policy(tiny_family("causal", "gemma2").double())
+
+
+# -- texts of any length -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("complete", COMPLETE)
+def test_texts_are_cut_to_what_a_classifier_takes(complete):
+    """Where the tokenizer names no limit: as many tokens as there are positions, less those a family sets aside."""
+    without_limit = SimpleNamespace(model_max_length=10**30)
+    offset = ["data2vec-text", "esm", "ibert", "luke", "mpnet", "roberta", "roberta-prelayernorm"]
+    cut = set()
+    for name, model in built("classification", names_of("classification", complete) + offset):
+        limit = max_input_tokens(model, without_limit)
+        if limit is None:  # T5 and XLNet: relative positions
+            continue
+        with torch.no_grad():
+            assert model(input_ids=torch.full((1, limit), 5).index_fill(1, torch.tensor([limit - 1]), 2)).logits.numel()
+        if limit < 64:
+            cut.add(name)
+            with pytest.raises((IndexError, RuntimeError)), torch.no_grad():
+                model(input_ids=torch.full((1, limit + 1), 5))
+    assert cut >= {"data2vec-text", "ibert", "mpnet", "roberta"}

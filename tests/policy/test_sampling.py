@@ -86,6 +86,7 @@ def test_permutation_is_one_and_depends_on_step():
     "option, message",
     [
         ({"temperature": 0.0}, "temperature is 0.0, it must be greater than 0"),
+        ({"temperature": -1.0}, "temperature is -1.0, it must be greater than 0"),
         ({"temperature": float("inf")}, "temperature is inf, it must be a finite number"),
         ({"top_k": -1}, "top_k is -1, it must be at least 0"),
         ({"top_k": 50.0}, "top_k is 50.0, it must be a whole number"),
@@ -108,5 +109,5 @@ def test_end_of_sequence_is_forbidden_before_the_minimum_length():
     logits = torch.tensor([[0.0, 3.0, 1.0]])
     sampling = Sampling(min_length=2)
     for position, expected in [(0, 2), (1, 2), (2, 1)]:
-        assert sampling.filtered(logits, position, eos=1).argmax().item() == expected
+        assert sampling.filtered(logits, position, ends=torch.tensor([1])).argmax().item() == expected
     assert sampling.is_filtered and not Sampling().is_filtered and not GREEDY.is_filtered

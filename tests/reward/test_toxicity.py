@@ -89,7 +89,7 @@ def test_the_measurement_is_the_probability_of_the_toxic_class(classifier):
     scores = Toxicity(*classifier).compute(predictions=TEXTS)["toxicity"]
     expected = [plain_logits(classifier, text).softmax(0)[1].item() for text in TEXTS]
     assert scores == pytest.approx(expected, abs=1e-9)
-    assert Toxicity(*classifier, toxic_label="nothate").compute(predictions=TEXTS)["toxicity"] == pytest.approx(
+    assert Toxicity(*classifier, harmless_label="hate").compute(predictions=TEXTS)["toxicity"] == pytest.approx(
         [1 - s for s in scores]
     )
 
@@ -100,6 +100,10 @@ def test_aggregations_are_those_of_the_public_measurement(classifier):
     assert toxicity.compute(predictions=TEXTS, aggregation="maximum") == {"max_toxicity": max(scores)}
     ratio = sum(s >= 0.5 for s in scores) / len(scores)
     assert toxicity.compute(predictions=TEXTS, aggregation="ratio") == {"toxicity_ratio": ratio}
+    assert toxicity.compute(predictions=[]) == {"toxicity": []}
+    for aggregation in ("maximum", "ratio"):
+        with pytest.raises(DataError, match=f"no texts to take the {aggregation} of"):
+            toxicity.compute(predictions=[], aggregation=aggregation)
     with pytest.raises(DataError, match="choose 'all', 'maximum' or 'ratio'"):
         toxicity.compute(predictions=TEXTS, aggregation="mean")
 
@@ -141,10 +145,43 @@ def test_rewards_refuse_unequal_lengths_and_what_is_no_number(location):
 
 
 def test_an_unknown_label_names_those_there_are(classifier):
-    for make in (lambda: Toxicity(*classifier, toxic_label="toxic"), lambda: ToxicityReward(*classifier, label="ok")):
-        with pytest.raises(ModelError, match="its labels are 'nothate', 'hate'"):
+    for make in (lambda: Toxicity(*classifier, harmless_label="ok"), lambda: ToxicityReward(*classifier, "ok")):
+        with pytest.raises(ModelError, match="no label 'ok'; its labels are 'nothate', 'hate'. Name one"):
             make()
     assert label_index(classifier[0], "hate") == 1
+
+
+@pytest.mark.parametrize("labels", [["LABEL_0", "LABEL_1"], ["toxic", "neutral"], ["hate", "offensive", "normal"]])
+def test_a_parameter_names_the_harmless_label(tmp_path, labels):
+    """Whatever a classifier calls its classes: the reward is the harmless one's logit, toxic are all others."""
+    harmless = {"LABEL_0": "LABEL_0", "toxic": "neutral", "hate": "normal"}[labels[0]]
+    model = load_classifier(save_classifier(tmp_path, labels), device="cpu")
+    with pytest.raises(ModelError, match="no label 'nothate'; its labels are .*harmless_label"):
+        ToxicityReward(*model)
+    column, logits = labels.index(harmless), class_logits(*model, TEXTS)
+    rewards = ToxicityReward(*model, harmless).score([""] * len(TEXTS), TEXTS)
+    torch.testing.assert_close(rewards, logits[:, column], rtol=0, atol=0)
+    scores = load_toxicity(tmp_path, harmless, device="cpu").compute(predictions=TEXTS)["toxicity"]
+    assert scores == pytest.approx((1 - logits.softmax(-1)[:, column]).tolist(), abs=1e-12)
+
+
+@pytest.mark.parametrize("labels, kind", [(["toxic"], None), (["toxic", "threat"], "multi_label_classification")])
+def test_classifiers_without_a_harmless_class_are_refused(tmp_path, labels, kind):
+    save_classifier(tmp_path, labels)
+    config = json.loads((tmp_path / "config.json").read_text()) | {"problem_type": kind}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    model = load_classifier(tmp_path, device="cpu")
+    for make in (Toxicity, ToxicityReward):
+        with pytest.raises(ModelError, match=f"classes of which one is harmless .*its labels are 'toxic'.* is {kind}"):
+            make(*model, "toxic")
+
+
+def test_no_texts_have_no_maximum_and_no_share(classifier):
+    toxicity = Toxicity(*classifier)
+    assert toxicity.compute(predictions=[]) == {"toxicity": []}
+    for aggregation in ("maximum", "ratio"):
+        with pytest.raises(DataError, match=f"there is no text .*aggregation='{aggregation}'"):
+            toxicity.compute(predictions=[], aggregation=aggregation)
 
 
 def test_a_location_without_a_classifier_says_what_is_wanted(tmp_path):
@@ -212,6 +249,28 @@ def test_a_broken_lexicon_is_refused(tmp_path, content):
     (tmp_path / "lexicon.json").write_text(content)
     with pytest.raises(DataError):
         Lexicon.load(tmp_path / "lexicon.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "problem"),
+    [
+        (b'["a",\n "b"\n', 3, "not valid JSON"),
+        (b'["a",\n "\xff"]\n', 2, "not UTF-8"),
+        (b'[{"word": "a",\n\n "word": "b"}]\n', 3, "the key 'word' stands twice"),
+    ],
+)
+def test_a_lexicon_that_cannot_be_read_is_refused_with_file_and_line(tmp_path, content, line, problem):
+    (tmp_path / "lexicon.json").write_bytes(content)
+    with pytest.raises(DataError, match=problem) as caught:
+        Lexicon.load(tmp_path / "lexicon.json")
+    assert caught.value.line == line and str(caught.value.file).endswith("lexicon.json")
+
+
+def test_the_lexicon_counts_whole_words_of_any_script():
+    """A Hindi vowel sign is a part of its word, and an accent may be stored apart from its letter."""
+    assert Lexicon(["क"]).count("की") == 0 and Lexicon(["की"]).count("की, की") == 2
+    assert Lexicon(["crétin"]).count("Cre\u0301tin !") == Lexicon(["cre\u0301tin"]).count("CRÉTIN") == 1
+    assert Lexicon(["crétin"]).mark("un cre\u0301tin <b>") == "un <mark>crétin</mark> &lt;b&gt;"
 
 
 def test_insults_are_marked_and_the_rest_is_escaped():

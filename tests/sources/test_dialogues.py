@@ -1,5 +1,6 @@
 """Dialogues: what is accepted, what is refused and how, and the prompts."""
 
+import csv
 import json
 import time
 from pathlib import Path
@@ -7,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from labhelpers.errors import DataError
-from labhelpers.sources.dialogues import COLUMNS, PROMPT, build_dataset, format_prompt, load_dialogues, sft_features
+from labhelpers.sources.dialogues import (
+    COLUMNS,
+    PROMPT,
+    build_dataset,
+    format_prompt,
+    load_dialogues,
+    resampling_units,
+    sft_features,
+)
 from tests.support.models import put_into_cache
 
 FACTS = {"who": "Anna", "what": "a table", "when": None, "where": "the Blue Lantern", "how_much": None}
@@ -57,7 +66,7 @@ def test_what_a_plain_data_set_lacks_is_filled_in(tmp_path):
         "topic": "greeting",
         "references": ["They greet."],
         "facts": None,
-        "template": "greeting",
+        "template": "dialogue 4c565bd8440d",
     }
 
 
@@ -74,7 +83,50 @@ def test_a_topic_may_be_missing(tmp_path):
     bare = row()
     del bare["topic"]
     data = load_dialogues(write(tmp_path / "all.jsonl", [bare] * 5), "train")
-    assert data[0]["topic"] == "" and data[0]["template"] == ""
+    assert data[0]["topic"] == ""
+
+
+def three_rows(dialogue, number=0):
+    """One dialogue as the Hub's copy of DialogSum's test file has it: three rows, each with its summary and topic."""
+    return [
+        {"id": f"test_{number}_{i}", "dialogue": dialogue, "summary": f"Summary {i}.", "topic": topic}
+        for i, topic in enumerate("abc", start=1)
+    ]
+
+
+def test_rows_of_one_dialogue_share_their_references_and_are_drawn_together(tmp_path):
+    """Three people name three topics and write three summaries; that makes no three dialogues of one."""
+    rows = [*three_rows("#Person1#: Hi.", 0), *three_rows("#Person1#: Bye.", 1)]
+    data = load_dialogues(write(tmp_path / "train.jsonl", rows).parent, "train")
+    assert data["summary"] == ["Summary 1.", "Summary 2.", "Summary 3."] * 2 and data["topic"] == list("abcabc")
+    assert data["references"] == [["Summary 1.", "Summary 2.", "Summary 3."]] * 6
+    hi, bye = set(data["template"][:3]), set(data["template"][3:])
+    assert len(hi) == len(bye) == 1 and hi != bye
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_dialogue_that_is_held_out_is_measured_once(tmp_path, split):
+    rows = [*three_rows("#Person1#: Hi.", 0), *three_rows("#Person1#: Bye.", 1)]
+    write(tmp_path / f"{split}.jsonl", [rows[i] for i in (0, 3, 1, 4, 2, 5)])
+    data = load_dialogues(tmp_path, split)
+    assert data["id"] == ["test_0_1", "test_1_1"] and data["summary"] == ["Summary 1."] * 2
+    assert data["references"] == [["Summary 1.", "Summary 2.", "Summary 3."]] * 2
+
+
+def test_what_is_drawn_is_the_template_where_it_is_known_and_else_the_dialogue():
+    hi, bye = resampling_units(["Hi.", "Bye."], [None, ""])
+    assert hi != bye and resampling_units(["Bye.", "Hi.", "Bye."], [None] * 3) == [bye, hi, bye]
+    assert resampling_units(["Hi.", "Bye.", "So?"], ["food/a", "food/a", None])[:2] == ["food/a"] * 2
+    assert resampling_units(["Hi.", "Hi.", "Hi."], [None, "food/a", "food/b"]) == ["food/a"] * 3
+
+
+def test_the_cut_between_train_and_test_parts_no_dialogue(tmp_path):
+    rows = [row(i) for i in range(7)] + [row(7, id=f"copy {i}") for i in range(3)]
+    path = write(tmp_path / "all.jsonl", [*rows, row(8), row(9)])  # 12 rows: 9 and 3
+    train, test = load_dialogues(path, "train"), load_dialogues(path, "test")
+    assert (len(train), len(test)) == (10, 2) and not set(train["dialogue"]) & set(test["dialogue"])
+    with pytest.raises(DataError, match="none of the 3 dialogues is left for 'test'"):
+        load_dialogues(write(path, three_rows("Hi.")), "test")
 
 
 def test_csv_with_json_cells_and_line_breaks_gives_what_jsonl_gives(tmp_path):
@@ -85,6 +137,18 @@ def test_csv_with_json_cells_and_line_breaks_gives_what_jsonl_gives(tmp_path):
     data = load_dialogues(tmp_path, "train")
     assert data[0]["dialogue"] == "#Person1#: Hi, you.\n#Person2#: Hello."
     assert data[0]["references"] == ["One."] and data[0]["facts"] == FACTS
+
+
+def test_a_csv_cell_may_be_as_long_as_it_likes_and_its_json_names_no_key_twice(tmp_path):
+    """Python's csv module stops at 131,072 characters unless it is told otherwise."""
+    csv.field_size_limit(131_072)
+    (tmp_path / "train.csv").write_text("id,dialogue,summary,facts\nd0," + "x" * 131_073 + ",They greet.,\n")
+    assert len(load_dialogues(tmp_path, "train")[0]["dialogue"]) == 131_073
+    facts = '"{""who"": ""Anna"", ""who"": ""Ben""}"'
+    (tmp_path / "train.csv").write_text(f"id,dialogue,summary,facts\nd0,Hi.,They greet.,{facts}\n")
+    with pytest.raises(DataError, match="the key 'who' stands twice") as caught:
+        load_dialogues(tmp_path, "train")
+    assert (caught.value.line, caught.value.field) == (2, "facts")
 
 
 def test_one_file_is_filtered_and_then_split_in_order(tmp_path):
@@ -173,6 +237,8 @@ def test_a_missing_field_is_named(folder, missing):
         (b'["a list"]\n', 3, "JSON object"),
         (b'{"id": "\xff"}\n', 3, "not UTF-8"),
         (b"\n\n{" + b"[" * 3 + b"\n", 5, "not valid JSON"),
+        (b'{"id": "a", "summary": "One.", "summary": "Two."}\n', 3, "the key 'summary' stands twice"),
+        (b'{"facts": {"who": "Anna", "when": null, "who": "Ben"}}\n', 3, r"the key 'who' stands twice.*column 41"),
     ],
 )
 def test_a_broken_line_is_named(folder, content, line, message):
@@ -285,3 +351,11 @@ def test_all_of_dialogsum_is_prepared_in_seconds(tmp_path):
     data = build_dataset(tmp_path, "train", tokenizer)
     assert time.perf_counter() - start < 60  # about 5 s on an idle machine; row by row it would be minutes
     assert len(data) == 12_460 and len(data[0]["input_ids"]) == 181
+
+
+def test_lines_of_a_dialogue_end_alike_whatever_system_wrote_them(tmp_path):
+    rows = [row(number, dialogue=f"Ann: Hi.{end}Bob: Hi.", summary=f"They{end}meet.")
+            for number, end in enumerate(("\n", "\r\n", "\r"))]  # fmt: skip
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    found = load_dialogues(tmp_path, "train")
+    assert set(found["dialogue"]) == {"Ann: Hi.\nBob: Hi."} and set(found["summary"]) == {"They\nmeet."}

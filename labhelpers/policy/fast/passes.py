@@ -50,5 +50,6 @@ def token_bytes(model: PreTrainedModel) -> int:
 
 def feed_forward_width(config: PretrainedConfig) -> int:
     """The width of the layer inside a feed-forward block, as the families name it; 4 times the model's by default."""
-    names = ("d_ff", "intermediate_size", "n_inner")
-    return next(filter(None, (getattr(config, name, None) for name in names)), 4 * config.hidden_size)
+    names = ("d_ff", "intermediate_size", "n_inner", "decoder_ffn_dim", "ffn_dim", "ffn_hidden_size")
+    widths = (getattr(config, name, None) for name in names)
+    return next((width for width in widths if isinstance(width, int) and width), 4 * config.hidden_size)
