@@ -209,10 +209,7 @@ class PPOTrainer:
     def _with_reference(self, rollout: Rollout, scores: Float[Tensor, " B"]) -> Experience:
         """The experience so far: old and reference log-probabilities, old values, scores."""
         self.policy.eval()
-        generated, self._generated = (
-            self._generated,
-            None,
-        )  # after the update, these states would belong to an older policy
+        generated, self._generated = self._generated, None  # the update makes these states out of date
         with self.policy.reference():
             states = self.policy.encode(rollout.queries, rollout.query_mask)
             ref_logprobs, _ = self._evaluated(rollout, states)
