@@ -78,8 +78,8 @@ def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Pa
     `run_dir` None means the environment variable LABHELPERS_RUN_DIR, or else `default_run_dir`. `overrides` go to
     `load_profile`. Every model that `overrides` names, also with the value None, is fetched here.
 
-    Raises ProfileError for an unusable profile, seed or override, ArtifactError for a missing artifact, UsageError for a
-    tracker that is not installed, LabError when a package is missing or the folder cannot be written, ModelError or
+    Raises ProfileError for an unusable profile, seed or override, ArtifactError for a missing artifact, UsageError for
+    a tracker that is not installed, LabError when a package is missing or the folder cannot be written, ModelError or
     DataError when a model or local data named in `overrides` (also as None) cannot be had. Prints a line on stderr when
     a library has another major version, and when a read-only course writes into the user's folder.
     """
