@@ -6,6 +6,10 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 BOOK_TOOLS := .venv/.book
+# pip -q would keep to itself why packages do not fit together; without it, all is said, so it goes to a file.
+INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
+OR_SAY_WHY = > .venv/install.log 2>&1 || { tail -n 25 .venv/install.log >&2; \
+	echo "make: installing failed: pip's reason stands above, all that it said in .venv/install.log" >&2; exit 1; }
 NBVAL := $(PYTHON) -m pytest --nbval notebooks --nbval-sanitize-with tests/nbval_sanitize.cfg -n 2 --dist loadscope
 # One process a core is faster than torch's threads for models this small, and two of both would fight.
 UNIT := OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests -q -n 2 --dist loadscope -p no:nbval
@@ -57,10 +61,10 @@ $(INSTALLED): pyproject.toml constraints.txt setup.py
 	fi; \
 	echo "making .venv with $$("$$found" --version) (once; some minutes)"; \
 	"$$found" -m venv .venv
-	.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[course,test]'
+	@$(INSTALL) -e '.[course,test]' $(OR_SAY_WHY)
 	@touch $(INSTALLED)
 
 # What only the book needs, so that the other commands need not wait for it.
 $(BOOK_TOOLS): $(INSTALLED)
-	.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[book]'
+	@$(INSTALL) -e '.[book]' $(OR_SAY_WHY)
 	@touch $(BOOK_TOOLS)

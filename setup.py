@@ -1,6 +1,6 @@
-"""Everything about the package is in pyproject.toml but one thing: a wheel carries data/ as labhelpers/_data, so that
-an installed package has the tiny models and dialogues that a clone finds beside it. (What made them, data/generator/,
-stays in the clone.)"""
+"""Everything about the package is in pyproject.toml but one thing: a wheel carries data/ as labhelpers/_data, and
+constraints.txt, so that an installed package has the tiny models, the dialogues and the pins that a clone finds beside
+it. (What made the data, data/generator/, stays in the clone.)"""
 
 import os
 from pathlib import Path
@@ -10,9 +10,10 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithData(build_py):
-    """Copies data/ into the package that is built; an editable install reads it in place."""
+    """Copies data/ and the pins into the package that is built; an editable install reads them in place."""
 
     def _data(self):
+        yield Path("constraints.txt"), Path(self.build_lib, "labhelpers", "constraints.txt")
         root = Path("data")
         for path in sorted(root.rglob("*")):
             if path.is_file() and root / "generator" not in path.parents:

@@ -24,7 +24,14 @@ def __getattr__(name):
         raise AttributeError(f"module 'labhelpers' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"labhelpers.{_LAZY[name]}"), name)
+    try:
+        return getattr(import_module(f"labhelpers.{_LAZY[name]}"), name)
+    except ModuleNotFoundError as error:  # the first cell of a notebook imports this way: say what to do
+        from labhelpers.packages import missing_packages
+
+        if (sentence := missing_packages()) is None:
+            raise
+        raise ModuleNotFoundError(sentence, name=error.name) from None
 
 
 def __dir__():

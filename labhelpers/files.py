@@ -7,6 +7,7 @@ renamed: a rename is atomic within one file system. Leftovers of a killed proces
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -18,8 +19,11 @@ from pathlib import Path
 from labhelpers.errors import LabError, storage_advice
 
 
-def writable_folder(folder: str | Path) -> Path:
-    """`folder` as an absolute path; it is made if it is missing. Raises LabError when it cannot be written."""
+def writable_folder(folder: str | Path, chosen_by: str = "") -> Path:
+    """`folder` as an absolute path; it is made if it is missing.
+
+    Raises LabError when it cannot be written; `chosen_by` tells in the message how to name another folder.
+    """
     folder = Path(folder).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -27,8 +31,23 @@ def writable_folder(folder: str | Path) -> Path:
             probe.write(b"0" * 4096)
     except OSError as error:
         advice = storage_advice(error) or f"{error.strerror or error}: choose another folder"
-        raise LabError(f"output folder {folder} cannot be written: {advice}") from error
+        how = f" ({chosen_by})" if chosen_by else ""
+        raise LabError(f"output folder {folder} cannot be written: {advice}{how}") from error
     return folder
+
+
+def may_write(folder: Path) -> bool:
+    """Whether this process is allowed to write in `folder`, or in the nearest folder above it that exists.
+
+    Nothing is left behind. A full disk is another matter: the answer is then True.
+    """
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return True
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -1,7 +1,9 @@
 """One source of versions: what pip, conda and make install cannot drift apart."""
 
+import importlib.metadata
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -9,8 +11,9 @@ import zipfile
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
-from labhelpers.machine.doctor import canonical, pinned_versions
+from labhelpers.packages import canonical, pinned_versions
 from tests.support.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -42,16 +45,67 @@ def test_the_constraints_suit_any_machine():
     assert not [name for name in pins if name.startswith(("nvidia", "triton", "cuda"))]
 
 
+def test_every_pin_allows_the_lowest_python_promised():
+    """By the metadata of what is installed, where that is the pinned version; nothing is asked of an index."""
+    lowest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    pins = pinned_versions(ROOT / "constraints.txt")
+    installed = {canonical(d.metadata["Name"]): d for d in importlib.metadata.distributions() if d.metadata["Name"]}
+    looked_at = {
+        name for name, pin in pins.items() if name in installed and installed[name].version.split("+")[0] == pin
+    }
+    assert names(PROJECT["dependencies"]) <= looked_at
+    wanted = {name: installed[name].metadata["Requires-Python"] or "" for name in looked_at}
+    assert not {name: python for name, python in wanted.items() if not SpecifierSet(python).contains(lowest)}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="make, and a shell script in the place of Python")
+def test_make_shows_why_an_installation_failed(tmp_path):
+    """pip is played by a script that says what pip says when two pins do not fit together."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "setup.py"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / "bin" / "python3.11"
+    python.parent.mkdir()
+    python.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '"-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;\n'
+        '"-m pip install"*) echo "Collecting much"; echo "The conflict is caused by: soupsieve"; exit 1 ;;\n'
+        "esac\n"
+    )
+    python.chmod(0o755)
+    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["make", ".venv/.installed"], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode and "The conflict is caused by: soupsieve" in done.stderr
+    assert "installing failed" in done.stderr and (tmp_path / ".venv" / "install.log").exists()
+    assert not (tmp_path / ".venv" / ".installed").exists()
+
+
 def test_conda_takes_its_pins_and_extras_from_the_same_place_as_make():
     python = f"python={PROJECT['requires-python'].removeprefix('>=')}"
     assert [entry for entry in CONDA["dependencies"] if isinstance(entry, str)] == [python, "pip"]
     pinning, installing = conda_pip_lines()
     assert pinning == "-c constraints.txt"
     makefile = (ROOT / "Makefile").read_text()
-    in_make, for_the_book = re.findall(r"pip install .*-c constraints\.txt -e '(\S+)'", makefile)
+    assert "-c constraints.txt" in re.search("^INSTALL := .*", makefile, re.M)[0]
+    in_make, for_the_book = re.findall(r"\$\(INSTALL\) -e '(\S+)'", makefile)
     assert installing == f"-e {in_make}"
     assert for_the_book == ".[book]"
     assert set(re.findall(r"\w+", in_make)) == EXTRAS.keys() - {"book", "quantised"}
+
+
+def test_the_page_on_installing_names_what_is_pinned_and_promised():
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    torch = pinned_versions(ROOT / "constraints.txt")["torch"]
+    assert set(re.findall(r"torch==([\d.]+\d)", page)) == {torch}
+    assert set(re.findall(r"PyTorch (\d[\d.]*\d)", page)) == {torch.rsplit(".", 1)[0]}
+    lowest = PROJECT["requires-python"].removeprefix(">=")
+    assert f"Python {lowest} or newer" in page
+    assert set(re.findall(r"(?:python|py -)(3\.\d+)", page)) == {lowest}
+    extras = {name for asked in re.findall(r"\.\[([\w,]+)\]", page) for name in asked.split(",")}
+    assert extras <= EXTRAS.keys()
+    assert all((ROOT / name).exists() for name in ("environment.yml", ".binder/environment.yml", ".binder/postBuild"))
 
 
 def test_make_knows_the_same_python():
@@ -93,5 +147,6 @@ def test_a_wheel_carries_the_data_and_not_its_generator(tmp_path):
     files = [path.relative_to(ROOT / "data") for path in (ROOT / "data").rglob("*") if path.is_file()]
     carried = {f"labhelpers/_data/{path.as_posix()}" for path in files if path.parts[0] != "generator"}
     assert {name for name in listed if name.startswith("labhelpers/_data/")} == carried
+    assert "labhelpers/constraints.txt" in listed
     assert {"labhelpers/_data/dialogues/test.jsonl", "labhelpers/course/run.py", "labhelpers/ppo/__init__.py"} <= listed
     assert not [name for name in listed if name.split("/")[0] in ("tests", "notebooks", "data")]

@@ -3,6 +3,8 @@
 import ast
 import re
 import statistics
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -51,6 +53,15 @@ def test_parameters_are_settings_of_the_profile_and_default_to_it(notebook):
     handed_over = [name for name in declared if name not in switches]
     missing = [name for name in handed_over if f"{name}={name}" not in code[1].source and name not in code[1].source]
     assert not missing, "declared, but never handed to start()"
+
+
+def test_the_first_cell_says_which_python_lacks_the_course(notebook, tmp_path):
+    """Run by a Python with no packages at all, as in a kernel of another environment."""
+    first = notebook[2][1].source
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", first], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr.strip().splitlines()[-1] == (
+        f"AssertionError: {sys.executable} has no labhelpers: choose the course's kernel (docs/install.md)"
+    )
 
 
 def test_it_opens_and_closes_as_all_do(notebook):

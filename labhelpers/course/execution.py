@@ -20,7 +20,7 @@ from pathlib import Path
 from labhelpers import errors
 from labhelpers.course.notebooks import find_notebooks
 from labhelpers.course.parameters import check_parameters, declared_parameters
-from labhelpers.course.run import default_run_dir, forget_results
+from labhelpers.course.run import HOW_CHOSEN, default_run_dir, forget_results
 from labhelpers.errors import LabError, NotebookError, UsageError, disk_full, last_line, says_disk_full, storage_advice
 from labhelpers.files import writable_folder
 
@@ -41,7 +41,7 @@ def run_notebooks(
 ) -> dict[str, float]:
     """Executes notebooks in order and returns the seconds that each took, `{name: seconds}`.
 
-    Everything goes into `output_dir` (default `runs/PROFILE`): `notebooks/NAME.ipynb` is an executed notebook,
+    Everything goes into `output_dir` (default `default_run_dir`): `notebooks/NAME.ipynb` is an executed notebook,
     `results.json` holds the recorded results, `artifacts/` the artifacts. `kernel` is the command that starts a kernel.
     `say` gets one line per notebook.
 
@@ -156,6 +156,9 @@ def _reason(error) -> str:
     ours = getattr(errors, error.ename, None)
     if isinstance(ours, type) and issubclass(ours, LabError):
         return " ".join(str(error.evalue).split())
+    if error.ename == "NameError":  # the author's kernel may still have known it
+        lost = "is it from a cell that was deleted, moved or never run? Restart the kernel and run all cells"
+        return f"NameError: {last_line(error.evalue)}; {lost}"
     return f"{error.ename}: {last_line(error.evalue)}" if str(error.evalue).strip() else error.ename
 
 
@@ -166,7 +169,7 @@ def _output_folder(folder: str | Path, notebooks: list[Path]) -> Path:
     for home in {notebook.parent for notebook in notebooks}:
         if folder == home or home in folder.parents:
             raise UsageError(f"output folder {folder} is in the folder of the notebooks: choose one outside it")
-    return writable_folder(folder)
+    return writable_folder(folder, HOW_CHOSEN)
 
 
 def _end_kernels(mark: str) -> None:

@@ -19,14 +19,19 @@ from pathlib import Path
 
 from labhelpers.course import outline
 from labhelpers.course.artifacts import Artifacts, missing_artifact, plain_number
-from labhelpers.course.profiles import MODEL_LOCATIONS, Profile, load_profile
-from labhelpers.errors import ArtifactError, DataError, LabError, ProfileError, storage_advice
-from labhelpers.files import writable_folder, write_atomically
+from labhelpers.course.profiles import LOCATIONS, MODEL_LOCATIONS, Profile, load_profile
+from labhelpers.errors import ArtifactError, DataError, LabError, ModelError, ProfileError, storage_advice
+from labhelpers.files import may_write, writable_folder, write_atomically
+from labhelpers.packages import how_to_install, misfits, missing_packages, pins_file
 from labhelpers.sources.hub import hub_id
 from labhelpers.sources.locations import is_address, model_folder
 from labhelpers.tracking import Tracking, check_tracker
 
 RESULTS = "results.json"
+HOW_CHOSEN = "labs: --output-dir; a notebook: the parameter run_dir or the environment variable LABHELPERS_RUN_DIR"
+
+# Another major version of these may no longer have what the notebooks call.
+_CENTRAL = ("accelerate", "datasets", "numpy", "pandas", "peft", "torch", "transformers", "trl")
 
 # tiny needs no network: a request would only make it slow, or different next year.
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1"}
@@ -70,20 +75,26 @@ _current: Run | None = None
 def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Path | None = None, **overrides) -> Run:
     """Begins a notebook: loads its profile, makes its folder, seeds every generator, and deletes its earlier results.
 
-    `run_dir` None means the environment variable LABHELPERS_RUN_DIR, or else `runs/PROFILE` in the repository (in the
-    current folder for an installed package). `overrides` go to `load_profile`. Every model that `overrides` names, also
-    with the value None, is fetched here.
+    `run_dir` None means the environment variable LABHELPERS_RUN_DIR, or else `default_run_dir`. `overrides` go to
+    `load_profile`. Every model that `overrides` names, also with the value None, is fetched here.
 
     Raises ProfileError for an unusable profile, seed or override, UsageError for a tracker that is not installed,
-    ArtifactError for a missing artifact, LabError when the folder cannot be written, ModelError when a model named in
-    `overrides` (also as None) cannot be had.
+    ArtifactError for a missing artifact, LabError when a package is missing or the folder cannot be written, ModelError
+    or DataError when a model or local data named in `overrides` (also as None) cannot be had. Prints a line on stderr
+    when a library has another major version, and when a read-only course writes into the user's folder.
     """
     global _current
+    _check_packages()
     settings = load_profile(profile, **overrides)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ProfileError(f"parameter 'seed' must be a whole number from 0 to {2**32 - 1}, not {seed!r}")
     check_tracker(settings.tracker)
-    folder = writable_folder(Path(run_dir or os.environ.get("LABHELPERS_RUN_DIR") or default_run_dir(profile)))
+    _check_locations(settings, overrides)
+    given = run_dir or os.environ.get("LABHELPERS_RUN_DIR")
+    folder = writable_folder(Path(given or default_run_dir(profile)), HOW_CHOSEN)
+    if not given and folder != _beside_the_course(profile):
+        kept = f"{_beside_the_course(profile)} cannot be written: the files of this run go to {folder}"
+        print(f"{kept} (to choose another folder: {HOW_CHOSEN})", file=sys.stderr)
     run = Run(notebook, settings, seed, folder, Tracking(settings.tracker, folder, notebook))
     _check_needs(run)
     _prepare_environment(run)
@@ -131,7 +142,18 @@ def forget_results(run_dir: str | Path, notebooks: list[str]) -> None:
 
 
 def default_run_dir(profile: str) -> Path:
-    """`runs/PROFILE` in the repository that contains the package, or else in the current folder."""
+    """`runs/PROFILE` in the repository that contains the package, or else in the current folder.
+
+    Where that must not be written, as in an installation that several people share: the same in the user's own folder
+    for data.
+    """
+    import platformdirs
+
+    folder = _beside_the_course(profile)
+    return folder if may_write(folder) else platformdirs.user_data_path("labhelpers") / "runs" / profile
+
+
+def _beside_the_course(profile: str) -> Path:
     repository = Path(__file__).resolve().parents[2]
     home = repository if (repository / "pyproject.toml").is_file() else Path.cwd()
     return home / "runs" / profile
@@ -208,6 +230,30 @@ def _prepare_libraries(run: Run) -> None:
     )
     if run.profile.name == "tiny":
         _insist_on_offline()
+
+
+def _check_packages() -> None:
+    """Says in the first cell that this is the wrong Python for the course, instead of an ImportError in a later one."""
+    if sentence := missing_packages():
+        raise LabError(sentence)
+    if other := [one for one in misfits(pins_file()) if one.other_major and one.name in _CENTRAL]:
+        found = ", ".join(f"{one.name} {one.found} instead of {one.pinned}" for one in other)
+        advice = how_to_install([one.name for one in other])
+        print(f"{sys.executable} has {found}; if a cell fails for that reason, {advice}", file=sys.stderr)
+
+
+def _check_locations(settings: Profile, declared: Iterable[str]) -> None:
+    """Says in the first cell that a local file or folder is not there. Patterns, addresses and the Hub's names are
+    looked up where they are used."""
+    for field in declared:
+        place = getattr(settings, field) if field in LOCATIONS else None
+        if not place or is_address(place) or hub_id(place) or any(c in place for c in "*?["):
+            continue
+        path = Path(place).expanduser().absolute()
+        if field in MODEL_LOCATIONS and not path.is_dir():
+            raise ModelError(f"parameter '{field}': no such folder: {path}. Check the spelling of the location.")
+        if not path.exists():
+            raise DataError(f"no such file or folder: {path}. Check the spelling of the location.", field=field)
 
 
 def _check_needs(run: Run) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ import sys
 from pathlib import Path
 
 from labhelpers.errors import DataError
+from labhelpers.packages import misfits, needed_packages, pins_file
 from labhelpers.sources.locations import data_dir
 
 # What the course needs, with a margin: a kernel holds torch and two tiny models, artifacts take a few megabytes.
@@ -30,10 +30,10 @@ class Finding:
 def examine(constraints: Path | None = None, data: Path | None = None) -> list[Finding]:
     """The findings of all checks.
 
-    `constraints` is the file of pinned versions, by default that of the repository (an installed wheel has none, and
-    skips the check). `data` is the folder of the course's data, by default the one that `data_dir` finds.
+    `constraints` is the file of pinned versions, by default the one that `pins_file` finds (without one, the check is
+    skipped). `data` is the folder of the course's data, by default the one that `data_dir` finds.
     """
-    constraints = constraints or Path(__file__).resolve().parents[2] / "constraints.txt"
+    constraints = constraints or pins_file()
     return [
         Finding("python", sys.version.split()[0], sys.version_info >= (3, 11)),
         *([_packages(constraints)] if constraints.is_file() else []),
@@ -44,31 +44,9 @@ def examine(constraints: Path | None = None, data: Path | None = None) -> list[F
     ]
 
 
-def pinned_versions(constraints: Path) -> dict[str, str]:
-    """`{package: version}` of the lines `package==version` in a file of pins. Names are spelled as by `canonical`."""
-    lines = constraints.read_text(encoding="utf-8").splitlines()
-    pins = (re.fullmatch(r"([\w.-]+)==([\w.!+-]+)", line.strip()) for line in lines)
-    return {canonical(pin.group(1)): pin.group(2) for pin in pins if pin}
-
-
-def canonical(name: str) -> str:
-    """A package's name as indexes compare it (PEP 503): `rouge_score` is `rouge-score`."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _packages(constraints: Path) -> Finding:
-    pins = pinned_versions(constraints)
-    found = {canonical(d.metadata["Name"]): d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
-    needed = set()
-    for requirement in importlib.metadata.requires("labhelpers") or []:
-        if "extra ==" not in requirement:
-            needed.add(canonical(re.match(r"[\w.-]+", requirement).group()))
-    wrong = [
-        f"{name} {found.get(name, 'missing')} instead of {pins[name]}"
-        for name in sorted(needed & pins.keys())
-        if found.get(name, "").split("+")[0] != pins[name]  # "+cpu" names the build, not the version
-    ]
-    what = f"{len(needed)} as pinned in {constraints.name}"
+    wrong = [f"{one.name} {one.found or 'missing'} instead of {one.pinned}" for one in misfits(constraints)]
+    what = f"{len(needed_packages())} as pinned in {constraints.name}"
     return Finding("packages", "; ".join(wrong) + f" (see {constraints.name})" if wrong else what, not wrong)
 
 

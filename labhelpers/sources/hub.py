@@ -62,7 +62,7 @@ def _snapshot(location, kind: str, **options):
         )
     except Exception as error:  # offline, unknown, gated, no such revision: each has its own exception
         what = f"the {'data set' if kind == 'dataset' else kind} {str(location)!r} is not available"
-        where = f"no folder of that name is here, the cache {constants.HF_HUB_CACHE} does not hold all of it"
+        where = f"no such folder is here, the cache {constants.HF_HUB_CACHE} does not hold all of it"
         raise (ModelError if kind == "model" else DataError)(
             f"{what}: {where}, and {_why(error)}. While online, `labs download --profile full` fetches everything that "
             "the full profile needs (or give a local folder); the tiny profile needs none of it."

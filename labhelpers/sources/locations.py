@@ -70,10 +70,8 @@ def find_files(location, suffixes=RECORD_SUFFIXES) -> list[str]:
             f"cannot be reached: {type(error).__name__}: {error}. Check the address and the credentials.", file=address
         ) from error
     if not found:
-        raise DataError(
-            f"no such file, and no {' or '.join(suffixes)} file in it. Check the spelling of the location.",
-            file=address,
-        )
+        what = f"no {' or '.join(suffixes)} file there" if fs.exists(path) else "no such file or folder"
+        raise DataError(f"{what}. Check the spelling of the location.", file=address)
     if found == [path]:
         return [address]  # as it was given, so that messages show the same path
     return [fs.unstrip_protocol(p) if is_address(address) else p for p in sorted(found)]
@@ -169,6 +167,12 @@ def text_problem(value, *, may_be_empty: bool = False) -> str | None:
         # JSON can smuggle in half a surrogate pair ("\ud83d"), which Arrow and tokenizers refuse.
         return "holds half of a surrogate pair, which is not a valid character"
     return None
+
+
+def unix_lines(text: str) -> str:
+    """The text with LF at the end of its lines, where there was CRLF or CR: texts are compared and hashed as they
+    stand, and one prompt from two systems would count as two, one of them in train and one in test perhaps."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def model_folder(location) -> str:

@@ -210,6 +210,12 @@ def test_a_failed_notebook_is_kept_up_to_the_failing_cell_and_nothing_of_an_olde
     assert json.loads((out / "results.json").read_text()) == {"other": {"kept": 1}}
 
 
+def test_a_name_that_only_the_authors_kernel_knew_is_explained(write_notebook, tmp_path):
+    write_notebook("01_first", "print(forgotten)")
+    with pytest.raises(NotebookError, match="NameError: name 'forgotten' is not defined; .* run all cells"):
+        run_notebooks(output_dir=tmp_path / "out")
+
+
 def test_a_notebook_run_out_of_order_says_which_comes_first(write_notebook, tmp_path):
     write_notebook(
         "04_later", "from labhelpers.course.artifacts import Artifacts\nArtifacts(run_dir).path('sft_adapter')"

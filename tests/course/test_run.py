@@ -4,19 +4,23 @@ import errno
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import textwrap
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 import numpy
+import platformdirs
 import pytest
 
 import labhelpers
+from labhelpers import packages
 from labhelpers.course import run as run_module
 from labhelpers.course.run import read_results, record, start
-from labhelpers.errors import DataError, LabError, ProfileError, UsageError
+from labhelpers.errors import DataError, LabError, ModelError, ProfileError, UsageError
 from tests.support.paths import ROOT
 
 
@@ -84,6 +88,97 @@ def test_the_folder_is_the_one_given_else_the_environments_else_in_the_repositor
     assert start("notebook").run_dir == folder / "by environment"
     assert start("notebook", run_dir=str(folder)).run_dir == folder
     assert run_module.default_run_dir("tiny") == ROOT / "runs" / "tiny"
+
+
+@pytest.fixture
+def read_only_course(tmp_path, folder, monkeypatch):
+    """A course whose folder allows no new files, as the system says it (to root, permission bits would not)."""
+    real = tempfile.TemporaryFile
+
+    def refuse(*arguments, dir=None, **options):
+        if tmp_path / "course" in (Path(dir), *Path(dir).parents):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return real(*arguments, dir=dir, **options)
+
+    (tmp_path / "course").mkdir()
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    monkeypatch.delenv("LABHELPERS_RUN_DIR")
+    monkeypatch.setattr(run_module, "_beside_the_course", lambda profile: tmp_path / "course" / "runs" / profile)
+    monkeypatch.setattr(platformdirs, "user_data_path", lambda name: tmp_path / "home" / name)
+    return tmp_path
+
+
+def test_a_read_only_course_runs_into_a_folder_of_the_users_and_says_so(read_only_course, capsys):
+    run = start("notebook")
+    assert run.run_dir == read_only_course / "home" / "labhelpers" / "runs" / "tiny"
+    said = capsys.readouterr().err
+    assert str(run.run_dir) in said and "run_dir" in said and "LABHELPERS_RUN_DIR" in said and "--output-dir" in said
+    assert not list((read_only_course / "course").iterdir())
+
+
+def test_a_folder_that_was_asked_for_is_never_replaced_by_another(read_only_course):
+    with pytest.raises(LabError, match="read-only.*--output-dir.*run_dir.*LABHELPERS_RUN_DIR"):
+        start("notebook", run_dir=read_only_course / "course" / "mine")
+
+
+def test_a_full_disk_is_no_reason_for_another_folder(read_only_course, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    assert run_module.default_run_dir("tiny") == read_only_course / "course" / "runs" / "tiny"
+
+
+def test_the_first_cell_names_the_python_that_lacks_a_package_and_what_to_do(folder, monkeypatch):
+    monkeypatch.setattr(packages, "_installed", lambda name: None if name == "trl" else "1.0")
+    with pytest.raises(
+        LabError, match=r"python\S* has no trl: choose .*kernel.*%pip install -c .*constraints.txt\S* -e \S+` in a cell"
+    ):
+        start("notebook", run_dir=folder)
+    assert not folder.exists()
+
+
+def test_another_major_version_is_said_and_tried(folder, monkeypatch, capsys):
+    real = packages._installed
+    monkeypatch.setattr(packages, "_installed", lambda name: "0.9.1" if name == "trl" else real(name))
+    start("notebook", run_dir=folder)
+    said = capsys.readouterr().err
+    assert sys.executable in said and "trl 0.9.1 instead of 1." in said and "%pip install" in said
+
+
+def test_a_package_without_which_start_cannot_be_imported_is_named_too(tmp_path):
+    """In an empty environment that finds the package and what `pip install` wrote about it, and nothing else."""
+    shutil.copytree(ROOT / "labhelpers", tmp_path / "labhelpers", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "constraints.txt", tmp_path / "labhelpers")
+    record = tmp_path / "labhelpers-0.1.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: labhelpers\nVersion: 0.1.0\nRequires-Dist: pydantic\n"
+    )
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from labhelpers import record, start"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"ModuleNotFoundError: {sys.executable} has no pydantic: choose the course's kernel")
+    assert last.endswith('constraints.txt" pydantic` in a cell and restart the kernel')
+
+
+@pytest.mark.parametrize("given", ["no/such/folder", "data/models/no-such"])
+def test_a_model_that_is_not_there_is_said_in_the_first_cell(folder, tmp_path, given):
+    place = given if given.startswith("data/") else str(tmp_path / given)
+    with pytest.raises(ModelError, match="parameter 'policy_model': no such folder: .*no"):
+        start("notebook", run_dir=folder, policy_model=place)
+    assert not folder.exists()
+
+
+def test_data_that_are_not_there_are_said_in_the_first_cell(folder, tmp_path):
+    with pytest.raises(DataError, match="'dialogues': no such file or folder: .*nowhere"):
+        start("notebook", run_dir=folder, dialogues=str(tmp_path / "nowhere"))
+    assert not folder.exists()
+
+
+def test_patterns_and_addresses_are_left_to_what_reads_them(folder, tmp_path):
+    run = start("notebook", run_dir=folder, dialogues=str(tmp_path / "*.jsonl"), feedback="s3://bucket/key")
+    assert run.profile.feedback == "s3://bucket/key"
 
 
 @pytest.mark.parametrize("seed", [-1, 1.0, "1", True, None, 2**32])
