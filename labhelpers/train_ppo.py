@@ -95,7 +95,9 @@ def train(
     device = str(accelerator.device) if settings.device == "auto" else settings.device
     is_main = accelerator.is_main_process
     if is_main:
-        _open_checkpoints(checkpoints, {"seed": seed} | dataclasses.asdict(asked), resume)
+        decisive = {"seed": seed} | dataclasses.asdict(asked)
+        del decisive["tracker"]  # who watches changes nothing
+        _open_checkpoints(checkpoints, decisive, resume)
     accelerator.wait_for_everyone()
 
     def new_policy():
@@ -138,11 +140,13 @@ def train(
     for name in names:
         say(f"reward: {name}")
         policy, tokenizer = new_policy()
-        trainer = PPOTrainer(ppo_config(settings, seed, name), policy, tokenizer, rows, accelerator)
-        if resume and any((checkpoints / name).glob("step-*")):
-            trainer.resume(checkpoints / name)
-            say(f"going on after step {trainer.steps_done}")
-        _loop(trainer, rewards[name], settings, checkpoints / name, save_every, say)
+        config = ppo_config(settings, seed, name)
+        with run.tracking.open(name, dataclasses.asdict(config)) if is_main else contextlib.nullcontext() as tracker:
+            trainer = PPOTrainer(config, policy, tokenizer, rows, accelerator, tracker)
+            if resume and any((checkpoints / name).glob("step-*")):
+                trainer.resume(checkpoints / name)
+                say(f"going on after step {trainer.steps_done}")
+            _loop(trainer, rewards[name], settings, checkpoints / name, save_every, say)
         if is_main:
             kept = {"profile": profile, "seed": seed, "reward": name, "ppo_steps": settings.ppo_steps}
             with run.artifacts.writing(f"ppo_{name}", run.notebook, kept) as folder:

@@ -66,6 +66,9 @@ MUTATIONS = [
     Mutation("draws depend on the place in the batch", "policy/sampling.py", "_mix(key ^ rows.to(", "_mix(key ^ torch.arange(len(rows)).to(", "policy/test_sampling.py policy/test_model.py"),
     Mutation("top_p drops the token that reaches p", "policy/sampling.py", "probabilities.cumsum(-1) - probabilities >= top_p", "probabilities.cumsum(-1) >= top_p", "policy/test_sampling.py"),
     Mutation("end-of-sequence not in the mask", "policy/rollout.py", "mask[active, t] = 1", "mask[active, t] = (~torch.isin(token, ends)).long()", "policy/test_model.py ppo/test_trainer.py"),
+    Mutation("only the tokenizer's end ends a response", "policy/rollout.py", "in (*said, tokenizer.eos_token_id)", "in (tokenizer.eos_token_id,)", "policy/test_end_of_sequence.py"),
+    Mutation("adapters of other models taken", "policy/adapters.py", "    _check_tensors(tensors, config, base, f\"the adapter in {folder}\")\n", "", "policy/test_adapters.py"),
+    Mutation("saved adapters not compared", "policy/model.py", "        self._compare_with_saved(folder)\n", "", "policy/test_adapters.py"),
     Mutation("reward on the wrong label", "reward/toxicity.py", "HARMLESS_LABEL = \"nothate\"", "HARMLESS_LABEL = \"hate\"", "reward/test_toxicity.py"),
     Mutation("prompt scored with the response", "reward/toxicity.py", "score_prompt: bool = False", "score_prompt: bool = True", "reward/test_toxicity.py"),
     Mutation("insults inside words count", "evaluation/words.py", "(?:{either})(?![{_OF_WORDS}])", "(?:{either})", "reward/test_toxicity.py"),
@@ -81,6 +84,11 @@ MUTATIONS = [
     Mutation("combining marks outside their words", "evaluation/words.py", 'r"\\w\\p{N}"', 'r"\\p{L}_\\p{N}"', "evaluation/test_before_after.py"),
     Mutation("stars read as ranks", "feedback/formats.py", "sorted(set(stars), reverse=True)", "sorted(set(stars))", "feedback/test_rankings.py"),
     Mutation("altered artifacts accepted", "course/artifacts.py", "if _sha256(folder / relative) != expected:", "if False:", "course/test_artifacts.py"),
+    Mutation("a copy is not searched for its solution", "course/exercises.py", "    _prove_cut(cut, pieces)\n", "", "course/test_exercises.py"),
+    Mutation("a student may mark a cell as graded", "batch/submissions.py", "cell[\"metadata\"].pop(\"labhelpers\", None)", "pass", "batch/test_submissions.py"),
+    Mutation("any link is kept on a student's page", "batch/pages.py", "return bool(_LINK.match(value))", "return True", "batch/test_pages.py"),
+    Mutation("a bar left in an executed notebook", "plots/progress.py", "shown.update({}, raw=True)", "pass", "plots/test_progress.py"),
+    Mutation("a learner copy's link out of the clone", "course/exercises.py", "cell.source = carry_links(cell.source, beside, address)", "pass", "course/test_exercises.py"),
 ]  # fmt: skip
 
 

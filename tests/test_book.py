@@ -1,5 +1,6 @@
 """The course as a website, and the glossary."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 
+from labhelpers.course.exercises import learner_copy
 from tests.support.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -34,19 +36,30 @@ def test_every_term_has_both_languages_and_an_explanation(row):
     assert meaning.isprintable() and meaning[0].isupper() and meaning[-1] in ".)" and len(meaning) > 30
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The website, built as `make book` builds it: page -> its parsed HTML."""
+def sphinx(folder, **variables):
+    """Sphinx as `make book` calls it, with these environment variables: what it said on stderr."""
     pytest.importorskip("myst_nb", reason="make book installs what builds it")
-    import bs4
-
-    folder = tmp_path_factory.mktemp("book")
     command = re.search(r"\$\(PYTHON\) (-m sphinx .*)", (ROOT / "Makefile").read_text())[1]
     arguments = command.replace("build/book", str(folder)).split()
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0 and not done.stderr, done.stderr
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LABHELPERS_")} | variables
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert bool(done.returncode) == bool(done.stderr)
+    return done.stderr
+
+
+def build(folder, **variables):
+    """The website: page -> its parsed HTML."""
+    said = sphinx(folder, **variables)
+    assert not said, said
+    import bs4
+
     html = folder / "html"
     return {path: bs4.BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in html.rglob("*.html")}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("book"))
 
 
 def page(site, name):
@@ -61,11 +74,56 @@ def test_every_notebook_has_a_page_with_its_figures_and_formulas(site, path):
     assert shown.h1.get_text().startswith(notebook.cells[0].source.splitlines()[0].removeprefix("# "))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     alts = [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]
-    assert [image["alt"] for image in shown.select(".cell_output img")] == alts
+    figures = shown.select(".cell_output img")
+    assert [image["alt"] for image in figures] == alts
+    assert all(image.parent.get("href") == image["src"] for image in figures), "a figure is linked to its full size"
     assert len(shown.select(".cell_input")) == sum(cell.cell_type == "code" for cell in notebook.cells)
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert bool(shown.find("math")) == ("$" in prose)
     assert "$" not in "".join(paragraph.get_text() for paragraph in shown.select("article p"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_begins_with_the_question_and_offers_the_copy_without_answers(site, path):
+    """Folded are the parameters and what is imported; a copy button stands at what somebody types."""
+    shown = page(site, f"notebooks/{path.stem}")
+    folded = shown.select("details.hide .cell_input")
+    assert folded == shown.select(".cell_input")[:3]
+    download = shown.find("a", download=True, href=f"../exercises/{path.name}")
+    place = next(place for place, parsed in site.items() if parsed is shown)
+    copy = (place.parent / download["href"]).resolve().read_text(encoding="utf-8")
+    assert copy == learner_copy(path)
+    assert shown.find("script", src=re.compile("copybutton.js"))
+
+
+@pytest.mark.slow
+def test_what_a_cell_prints_stays_where_it_was_printed(site):
+    """Two tables, each below its name."""
+    tables = page(site, "notebooks/04_ppo_detoxification").select("table.dataframe")
+    named = [table.find_previous("pre").get_text().strip() for table in tables]
+    assert {"toxicity", "learned"} <= set(named)
+
+
+@pytest.mark.slow
+def test_a_published_site_links_to_where_it_is_published(tmp_path):
+    published = {"LABHELPERS_SITE": "https://ada.example/rlhf", "LABHELPERS_REPOSITORY": "ada/rlhf"}
+    site = build(tmp_path, **published, LABHELPERS_LAUNCH="binder")
+    for path in NOTEBOOKS:
+        links = page(site, f"notebooks/{path.stem}").select(".notebook-links a")
+        assert [link.get_text() for link in links] == ["Download the exercises", "Open in Binder"]
+        assert [link["href"] for link in links[1:]] == [
+            f"https://mybinder.org/v2/gh/ada/rlhf/main?urlpath=lab%2Ftree%2Fnotebooks%2F{path.name}"
+        ]
+    copy = (tmp_path / "html" / "exercises" / "02_human_feedback.ipynb").read_text(encoding="utf-8")
+    assert "https://ada.example/rlhf/data/README.html" in copy
+
+
+@pytest.mark.slow
+def test_a_launch_button_that_would_lead_nowhere_is_refused_before_anything_is_built(tmp_path):
+    said = sphinx(tmp_path, LABHELPERS_LAUNCH="binder")
+    assert "Configuration error" in said and "LABHELPERS_REPOSITORY is ''" in said
+    assert not list(tmp_path.rglob("*.html"))
 
 
 @pytest.mark.slow

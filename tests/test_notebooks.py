@@ -55,6 +55,13 @@ def test_parameters_are_settings_of_the_profile_and_default_to_it(notebook):
     assert not missing, "declared, but never handed to start()"
 
 
+def test_the_website_folds_what_no_reader_looks_at_first(notebook):
+    """Parameters, start and imports: myst-nb reads the tags, JupyterLab shows the cells as they are."""
+    _, _, code = notebook
+    tags = [[tag for tag in cell.metadata.get("tags", []) if tag.startswith("hide-")] for cell in code]
+    assert tags == [["hide-cell"], ["hide-input"], ["hide-input"]] + [[]] * (len(code) - 3)
+
+
 def test_the_first_cell_says_which_python_lacks_the_course(notebook, tmp_path):
     """Run by a Python with no packages at all, as in a kernel of another environment."""
     first = notebook[2][1].source
@@ -99,6 +106,7 @@ def test_stored_outputs_are_complete_clean_and_comparable(notebook):
             assert output.get("name") != "stderr"
             text = str(output.get("text") or output.get("data", {}).get("text/plain"))
             assert not re.search(r"(/home/|/root/|/tmp/|/work/|/Users/| at 0x[0-9a-f]+)", text)
+            assert not re.search(r"\d%\s*\|", text), "a progress bar that does not move any more"
 
 
 def test_figures_have_alt_text(notebook):

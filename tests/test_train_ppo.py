@@ -14,6 +14,7 @@ from labhelpers.course.artifacts import Artifacts
 from labhelpers.course.execution import run_notebooks
 from labhelpers.course.run import read_results
 from labhelpers.errors import ArtifactError, UsageError
+from tests.support.events import curves
 
 SETTINGS = {
     "sft_adapter": "data/adapters/sft", "rewards": "toxicity", "ppo_steps": 4, "batch_size": 8, "mini_batch_size": 4,
@@ -86,10 +87,13 @@ def test_a_killed_training_goes_on_where_it_was(straight, tmp_path):
     assert again.returncode == 1 and "continue it with --resume" in again.stderr
     other = launch(tmp_path, "--resume", kl_coef=0.3)
     assert other.returncode == 1 and "other settings (kl_coef)" in other.stderr
-    resumed = launch(tmp_path, "--save-every", "1", "--resume")
+    resumed = launch(tmp_path, "--save-every", "1", "--resume", tracker="tensorboard")  # watching changes nothing
     assert resumed.returncode == 0, resumed.stderr
     assert "going on after step 2" in resumed.stdout and "step   1 " not in resumed.stdout
     assert outcome(tmp_path) == outcome(straight)
+    (found,) = curves(tmp_path / "tensorboard").values()
+    reported = read_results(tmp_path)["04_ppo_detoxification"]["reward_curve"]
+    assert found["ppo/mean_scores"] == [(step, pytest.approx(score)) for step, score in enumerate(reported, start=1)]
 
 
 def test_it_is_notebook_04s_training(straight, tmp_path):

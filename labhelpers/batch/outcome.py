@@ -35,8 +35,8 @@ class RunOutcome:
     `notebook` and `cell` (the number in `In [4]`) say where it ended, if not well, `last_lines` what was shown there,
     `executed` the file of that notebook, relative to the run's folder. `results` are `{notebook: {name: value}}`,
     `verdicts` of a submission's checks `{notebook: {check: "right." or "not yet. …"}}`. `missing` are notebooks that
-    a student has not handed in. `started` is in seconds since 1970. `archive` is the packed folder of a run that was
-    done elsewhere; it travels, and is not kept here.
+    a student has not handed in, `remarks` say what else is odd about the submission. `started` is in seconds since
+    1970. `archive` is the packed folder of a run that was done elsewhere; it travels, and is not kept here.
     """
 
     id: str
@@ -55,6 +55,7 @@ class RunOutcome:
     results: dict[str, dict] = dataclasses.field(default_factory=dict)
     student: str | None = None
     missing: list[str] = dataclasses.field(default_factory=list)
+    remarks: list[str] = dataclasses.field(default_factory=list)
     verdicts: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     isolated: bool = False
     worker: str | None = None

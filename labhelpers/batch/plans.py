@@ -20,8 +20,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 import labhelpers
 from labhelpers.batch.outcome import RunOutcome
+from labhelpers.batch.submissions import Submission, check_cells, read_submissions
 from labhelpers.course import profiles
-from labhelpers.course.notebooks import find_notebooks
+from labhelpers.course.notebooks import find_notebooks, read_notebook
 from labhelpers.course.parameters import check_parameters, declared_parameters, parse_value
 from labhelpers.errors import NotebookError, ProfileError, UsageError, close_matches
 from labhelpers.validation import STRICT, Count, Positive
@@ -65,15 +66,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a plan: its notebooks with these parameters, or those of one student."""
+    """One run of a plan: the files of its notebooks by their names, with these parameters, or those of one student."""
 
     id: str
     parameters: dict
-    notebooks: tuple[Path, ...]
-    student: str | None = None
-    folder: Path | None = None
-    missing: tuple[str, ...] = ()
+    notebooks: dict[str, Path]
+    submission: Submission | None = None
     point: dict = field(default_factory=dict)
+
+    @property
+    def student(self) -> str | None:
+        """Whose notebooks these are; None for the course's own."""
+        return self.submission.student if self.submission else None
 
     @property
     def label(self) -> str:
@@ -88,9 +92,10 @@ class PlannedRun:
             self.id,
             self.label,
             parameters=self.parameters,
-            notebooks=[path.stem for path in self.notebooks],
+            notebooks=list(self.notebooks),
             student=self.student,
-            missing=list(self.missing),
+            missing=list(self.submission.missing) if self.submission else [],
+            remarks=list(self.submission.remarks) if self.submission else [],
         )
 
 
@@ -121,7 +126,7 @@ def load_plan(file: str | Path) -> Plan:
     limits = {"timeout_minutes": asked.timeout_minutes, "memory_gb": asked.memory_gb}
     submissions = None
     if asked.submissions is not None:
-        submissions = _submissions(asked.submissions, home, wrong)
+        submissions = _submissions(asked.submissions, home, notebooks, wrong)
         if grid:
             raise wrong("submissions", "cannot stand beside 'grid': make two plans")
         for name, usual in (("timeout_minutes", 30), ("memory_gb", 4)):
@@ -143,32 +148,24 @@ def load_plan(file: str | Path) -> Plan:
 def expand(plan: Plan) -> list[PlannedRun]:
     """The runs of a plan, in the order of the grid (the last name varies fastest) or of the students' names."""
     if plan.submissions:
-        return [_submission(plan, folder) for folder in _students(plan.submissions)]
+        graded = [[[cell.id, cell.source] for cell in check_cells(path)] for path in plan.notebooks]
+        return [_submitted(plan, one, graded) for one in read_submissions(plan.submissions, plan.notebooks)]
+    files = {path.stem: path for path in plan.notebooks}
     sources = [[path.stem, _source(path)] for path in plan.notebooks]
     runs = []
     for point in itertools.product(*plan.grid.values()):
         point = dict(zip(plan.grid, point, strict=True))
         parameters = plan.parameters | point
-        runs.append(PlannedRun(_hash(plan.profile, parameters, sources), parameters, plan.notebooks, point=point))
+        runs.append(PlannedRun(_hash(plan.profile, parameters, sources), parameters, files, point=point))
     return runs
 
 
-def _submission(plan: Plan, folder: Path) -> PlannedRun:
-    names = [path.stem for path in plan.notebooks]
-    present = tuple(folder / f"{name}.ipynb" for name in names if _plain_file(folder / f"{name}.ipynb"))
-    missing = tuple(name for name in names if folder / f"{name}.ipynb" not in present)
-    files = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in submitted_files(folder)]
-    identity = _hash(plan.profile, plan.parameters, [folder.name, names, files])
-    return PlannedRun(identity, plan.parameters, present, folder.name, folder, missing)
-
-
-def submitted_files(folder: Path) -> list[Path]:
-    """The files of a submission: those in its folder itself. Links are left out, since they may lead anywhere."""
-    return sorted(path for path in folder.iterdir() if _plain_file(path))
-
-
-def _plain_file(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
+def _submitted(plan: Plan, submission: Submission, graded: list) -> PlannedRun:
+    files = {f"{name}.ipynb": path for name, path in submission.notebooks.items()} | submission.others
+    sums = [[name, hashlib.sha256(path.read_bytes()).hexdigest()] for name, path in sorted(files.items())]
+    asked = [path.stem for path in plan.notebooks]
+    identity = _hash(plan.profile, plan.parameters, [submission.student, asked, sums, submission.remarks, graded])
+    return PlannedRun(identity, plan.parameters, submission.notebooks, submission)
 
 
 class _Loader(yaml.SafeLoader):
@@ -247,23 +244,21 @@ def _checker(notebooks: list[Path], profile: str, home: Path, wrong: Callable[[s
     return check
 
 
-def _submissions(value: str, home: Path, wrong: Callable[[str, str], UsageError]) -> Path:
+def _submissions(value: str, home: Path, notebooks: list[Path], wrong: Callable[[str, str], UsageError]) -> Path:
     folder = (home / Path(value).expanduser()).resolve()
     if not folder.is_dir():
         raise wrong("submissions", f"{folder} is no folder")
-    if not _students(folder):
-        raise wrong("submissions", f"{folder} holds no folders: it must have one per student")
+    try:
+        read_submissions(folder, notebooks)
+    except UsageError as error:
+        raise wrong("submissions", str(error)) from None
     return folder
-
-
-def _students(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith("."))
 
 
 def _source(notebook: Path) -> list:
     """What a notebook does: the cells without their outputs, ids and the rest that an editor changes."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return [["".join(c["source"]), c.get("metadata", {}).get("tags", [])] for c in cells if c["cell_type"] == "code"]
+    cells = read_notebook(notebook)["cells"]
+    return [[cell["source"], cell["metadata"]["tags"]] for cell in cells if cell["cell_type"] == "code"]
 
 
 def _hash(*parts) -> str:

@@ -34,11 +34,13 @@ class Failure:
 
 @dataclasses.dataclass
 class Progress:
-    """The seconds of each notebook that ended well, the notebook that is running, and what failed."""
+    """The seconds of each notebook that ended well, the notebook that is running, what failed, and for a submission
+    the verdicts so far, `{notebook: {check: message}}`."""
 
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     running: str | None = None
     failures: list[Failure] = dataclasses.field(default_factory=list)
+    verdicts: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
 
     def keep(self, folder: Path) -> None:
         """Writes `progress.json` into a run's folder."""

@@ -17,12 +17,15 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from labhelpers.batch.progress import Failure, read_progress
+from labhelpers.batch.progress import Failure, Progress, read_progress
+from labhelpers.batch.submissions import asked_checks, is_added
+from labhelpers.checks.verdict import HAND_OVER, VERDICT_MIME
 from labhelpers.course.execution import KERNEL, run_notebooks
 from labhelpers.course.parameters import declared_parameters
 from labhelpers.errors import LabError
 
 JOB, SOURCES = "job.json", "sources"
+MESSAGE_LENGTH = 1000  # of a verdict
 OUTPUT_BYTES = 2_000_000  # of one cell; a page of more is read by nobody, and holds up everybody
 
 
@@ -34,9 +37,11 @@ def main(folder: Path, kernel: Sequence[str] = KERNEL) -> int:
     job = json.loads((folder / JOB).read_text(encoding="utf-8"))
     if job["limits"]:
         _limit(job["limits"])
-    _cut_long_outputs()
     progress = read_progress(folder)
-    progress.failures = []
+    progress.failures, progress.verdicts = [], {}
+    _use_own_client(progress, folder, submitted=job["keep_going"])
+    if job["keep_going"]:
+        os.environ[HAND_OVER] = "1"
     for name in job["notebooks"]:
         executed = folder / "notebooks" / f"{name}.ipynb"
         if name in progress.seconds and executed.is_file():
@@ -78,8 +83,12 @@ def _limit(limits: dict) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def _cut_long_outputs() -> None:
-    """Make papermill keep no more than OUTPUT_BYTES of a cell's output."""
+def _use_own_client(progress: Progress, folder: Path, submitted: bool) -> None:
+    """Make papermill keep no more than OUTPUT_BYTES of a cell's output.
+
+    Of a submission it also takes the verdicts, which come as messages beside the output, while a check that was put
+    back is running and at no other time; and it counts the cells as the student does, without those that were added.
+    """
     from nbformat.v4 import new_output
     from papermill import clientwrap
     from papermill.engines import NBClientEngine, papermill_engines
@@ -87,8 +96,28 @@ def _cut_long_outputs() -> None:
     class Client(clientwrap.PapermillNotebookClient):
         kept = (None, 0)
 
+        def execute_cell(self, cell, cell_index, **options):
+            if not submitted or cell.cell_type != "code" or not is_added(cell):
+                return super().execute_cell(cell, cell_index, **options)
+            super().execute_cell(cell, cell_index, store_history=False)
+            cell.execution_count = None
+            return cell
+
+        def clear_output(self, outs, msg, cell_index):
+            self.kept = (cell_index, 0)
+            return super().clear_output(outs, msg, cell_index)
+
         def output(self, outs, msg, display_id, cell_index):
-            size = len(json.dumps(msg["content"]))
+            content = msg["content"]
+            asked = asked_checks(self.nb.cells[cell_index]) if submitted else ()
+            if VERDICT_MIME in content.get("data", {}):
+                _take_verdict(content["data"][VERDICT_MIME], asked, progress, folder)
+                return None
+            if asked and msg["msg_type"] == "error":  # as where the exercise's own cell has failed: that one counts
+                reason = f"not reached: {content['ename']}: {content['evalue']}"[:MESSAGE_LENGTH]
+                outs.append(new_output("stream", name="stderr", text=reason + "\n"))
+                return None
+            size = len(json.dumps(content))
             cell, before = self.kept
             before = before if cell == cell_index else 0
             self.kept = (cell_index, before + size)
@@ -106,6 +135,15 @@ def _cut_long_outputs() -> None:
             return Client(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, **known).execute()
 
     papermill_engines.register(None, Engine)
+
+
+def _take_verdict(found, asked: Sequence[str], progress: Progress, folder: Path) -> None:
+    """Keep a verdict on one of the checks that are asked just now; anything else that a notebook may have sent under
+    that name is left alone."""
+    check, message = (found.get("check"), found.get("message")) if isinstance(found, dict) else (None, None)
+    if check in asked and isinstance(message, str) and progress.running:
+        progress.verdicts.setdefault(progress.running, {})[check] = message[:MESSAGE_LENGTH]
+        progress.keep(folder)
 
 
 def _adopt_orphans() -> None:

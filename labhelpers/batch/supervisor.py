@@ -29,12 +29,13 @@ from labhelpers.batch.outcome import RunOutcome, Status
 from labhelpers.batch.pages import write_pages
 from labhelpers.batch.progress import PROGRESS, Progress, read_progress
 from labhelpers.batch.run_process import JOB, SOURCES, end_children
-from labhelpers.errors import disk_full, storage_advice
+from labhelpers.batch.submissions import is_added
+from labhelpers.course.notebooks import read_notebook
+from labhelpers.errors import NotebookError, disk_full, storage_advice
 
 LOG = "run.log"
 DISK_GB, FILES, PROCESSES = 2, 20_000, 200  # what one submission may use
 LAST_LINES = 12
-VERDICT = re.compile(r"^(check_\w+): (right\.|not yet\..*)$", re.MULTILINE)
 _LOOK_EVERY = 0.25
 _LARGE = 50_000_000  # bytes; larger files are not read
 _stopped: set[str] = set()
@@ -114,7 +115,7 @@ def _carry_out(job: Job, folder: Path, outcome: RunOutcome) -> None:
     _say_how_it_ended(outcome, ended, progress, folder)
     outcome.notebook_seconds = {name: took for name, took in progress.seconds.items() if name in outcome.notebooks}
     if job.submitted:  # a stranger's numbers are no results
-        outcome.verdicts = _verdicts(folder, outcome.notebooks)
+        outcome.verdicts = {name: said for name, said in progress.verdicts.items() if name in outcome.notebooks}
     else:
         outcome.results = _results(folder)
     if outcome.missing:
@@ -132,8 +133,6 @@ def _prepare(job: Job, folder: Path) -> None:
     _remove(sources)
     sources.mkdir(parents=True)
     for name, content in job.files.items():
-        if job.submitted and name.endswith(".ipynb"):
-            content = _go_on_after_errors(content)
         (sources / name).write_bytes(content)
     # The system counts threads (older ones those of the user), so this is far above PROCESSES, which `_run` checks.
     limits = {"memory_gb": job.memory_gb or 4, "disk_gb": DISK_GB, "processes": 4096}
@@ -278,7 +277,11 @@ def _say_how_it_ended(outcome: RunOutcome, ended: tuple[Status, str] | None, pro
     executed = folder / "notebooks" / f"{outcome.notebook}.ipynb"
     if (cells := _cells(executed)) is not None:
         outcome.executed = f"notebooks/{executed.name}"
-        outcome.cell, outcome.last_lines = _where(cells, failure.cell if failure else None)
+        number = failure.cell if failure else None
+        if outcome.student is not None:  # a student counts the cells that were handed in
+            cells = [cell for cell in cells if not is_added(cell)]
+            number = _begun(cells) if failure and failure.kind == "kernel died" else number
+        outcome.cell, outcome.last_lines = _where(cells, number)
 
 
 def _last_words(folder: Path) -> str:
@@ -289,10 +292,18 @@ def _last_words(folder: Path) -> str:
     return "it left no log"
 
 
+def _begun(cells: list) -> int:
+    """How many code cells of an executed notebook were begun."""
+    return sum(bool(cell["metadata"].get("papermill", {}).get("start_time")) for cell in _code(cells))
+
+
+def _code(cells: list) -> list:
+    return [cell for cell in cells if cell["cell_type"] == "code" and cell["source"].strip()]
+
+
 def _where(cells: list, cell: int | None) -> tuple[int | None, list[str]]:
     """The number of the cell in which a notebook ended, and the last lines that it showed; `cell` where it is known."""
-    code = [one for one in cells if one["cell_type"] == "code" and "".join(one["source"]).strip()]
-    for number, one in enumerate(code, 1):
+    for number, one in enumerate(_code(cells), 1):
         number = one.get("execution_count") or number
         outputs = one.get("outputs", [])
         wrong = any(output["output_type"] == "error" for output in outputs)
@@ -313,15 +324,6 @@ def _text(output: dict) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def _verdicts(folder: Path, notebooks: list[str]) -> dict[str, dict[str, str]]:
-    """What the checks have printed, `{notebook: {check: "right." or "not yet. …"}}`, the last of each."""
-    return {
-        name: dict(VERDICT.findall("\n".join(_text(o) for cell in cells for o in cell.get("outputs", [])))[-200:])
-        for name in notebooks
-        if (cells := _cells(folder / "notebooks" / f"{name}.ipynb"))
-    }
-
-
 def _results(folder: Path) -> dict:
     try:
         results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -330,25 +332,11 @@ def _results(folder: Path) -> dict:
     return {k: v for k, v in results.items() if isinstance(v, dict)} if isinstance(results, dict) else {}
 
 
-def _go_on_after_errors(content: bytes) -> bytes:
-    """Tag every cell so that a learner's error in one exercise does not hide the verdicts on the next."""
-    try:
-        notebook = json.loads(content)
-        for cell in notebook["cells"]:
-            tags = cell.setdefault("metadata", {}).setdefault("tags", [])
-            if cell["cell_type"] == "code" and "raises-exception" not in tags:
-                tags.append("raises-exception")
-        return json.dumps(notebook).encode()
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return content  # no notebook: it will be said when it is run
-
-
 def _cells(notebook: Path) -> list | None:
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_notebook(notebook)["cells"]
+    except NotebookError:
         return None
-    return cells if isinstance(cells, list) else None
 
 
 def _packed(folder: Path) -> bytes:

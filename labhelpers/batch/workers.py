@@ -24,9 +24,10 @@ from labhelpers.batch import supervisor
 from labhelpers.batch.grades import exercises
 from labhelpers.batch.isolation import why_not_isolated
 from labhelpers.batch.outcome import RunOutcome
-from labhelpers.batch.plans import Plan, PlannedRun, expand, load_plan, submitted_files
+from labhelpers.batch.plans import Plan, PlannedRun, expand, load_plan
 from labhelpers.batch.report import write_report
 from labhelpers.batch.store import PLAN, Output
+from labhelpers.batch.submissions import check_cells, with_checks
 from labhelpers.batch.supervisor import Job
 from labhelpers.course.run import default_run_dir
 from labhelpers.errors import UsageError
@@ -162,11 +163,16 @@ def _carry_out(
 
 
 def _job(plan: Plan, run: PlannedRun, batch: str, threads: int, output: Output, here: bool) -> Job:
-    files = run.notebooks if run.folder is None else submitted_files(run.folder)
+    files = {f"{name}.ipynb": path.read_bytes() for name, path in run.notebooks.items()}
+    if run.submission:
+        for master in plan.notebooks:
+            if master.stem in run.notebooks:
+                files[f"{master.stem}.ipynb"] = with_checks(files[f"{master.stem}.ipynb"], check_cells(master))
+        files = {name: path.read_bytes() for name, path in run.submission.others.items()} | files
     return Job(
         todo=run.todo(),
         batch=batch,
-        files={path.name: path.read_bytes() for path in files},
+        files=files,
         profile=plan.profile,
         version=labhelpers.__version__,
         threads=threads,

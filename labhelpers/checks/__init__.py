@@ -1,4 +1,5 @@
-"""The notebooks' exercise checks. Each prints one line and, where it can, names the mistake."""
+"""The notebooks' exercise checks. Each prints one line and, where it can, names the mistake; it returns that `Verdict`,
+so that `assert check_returns(my_returns)` works in any grader."""
 
 from labhelpers.checks.before_after import check_fact_scores, check_paired_interval
 from labhelpers.checks.finetuning import check_lora_count, check_mask_padding, check_toxic_share
@@ -8,8 +9,10 @@ from labhelpers.checks.ppo import check_gae, check_labs_reward, check_token_rewa
 from labhelpers.checks.reward_hacking import check_adaptive_kl, check_without_kl
 from labhelpers.checks.reward_model import check_pair_count, check_pairwise_loss, check_shift
 from labhelpers.checks.tour import check_best_reward, check_returns
+from labhelpers.checks.verdict import Verdict
 
 __all__ = [
+    "Verdict",
     "check_adaptive_kl",
     "check_asks_no_reward",
     "check_best_reward",

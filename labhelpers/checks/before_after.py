@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from labhelpers.checks.verdict import given, judge
+from labhelpers.checks.verdict import Verdict, given, judge
 
 
 def _bootstrap(before: np.ndarray, after: np.ndarray, draws: np.ndarray, mistake: str = "") -> tuple[float, float]:
@@ -25,7 +25,7 @@ def _bootstrap(before: np.ndarray, after: np.ndarray, draws: np.ndarray, mistake
     return tuple(float(x) for x in np.percentile(means, [low, high]))
 
 
-def check_paired_interval(paired_interval: Callable[..., Any]) -> None:
+def check_paired_interval(paired_interval: Callable[..., Any]) -> Verdict:
     """Checks `paired_interval(before, after, draws)` -> (low, high): 95 %, of the mean difference.
 
     `before, after [n]`; `draws [samples, n]` are row numbers, one bootstrap sample a row.
@@ -42,7 +42,7 @@ def check_paired_interval(paired_interval: Callable[..., Any]) -> None:
         "90 %": "5 and 95 leave out 10 %: a 95 % interval runs from percentile 2.5 to 97.5.",
         "normal": "one standard deviation to each side covers about 68 %; take the percentiles 2.5 and 97.5.",
     }
-    judge(
+    return judge(
         "check_paired_interval",
         lambda: tuple(float(x) for x in given(paired_interval)(before, after, draws)),
         _bootstrap(before, after, draws),
@@ -50,7 +50,7 @@ def check_paired_interval(paired_interval: Callable[..., Any]) -> None:
     )
 
 
-def check_fact_scores(fact_scores: Callable[[set, set], Any]) -> None:
+def check_fact_scores(fact_scores: Callable[[set, set], Any]) -> Verdict:
     """Checks `fact_scores(stated, held)` -> (honesty, coverage) of one summary, both sets of facts."""
     cases = [({"a", "b"}, {"a", "c", "d"}), ({"a"}, {"a", "b"}), (set(), {"a"}), ({"a", "b", "c"}, {"a"})]
 
@@ -62,7 +62,7 @@ def check_fact_scores(fact_scores: Callable[[set, set], Any]) -> None:
         return [tuple(function(set(s), set(h))) for s, h in cases]
 
     expected = scores(right)
-    judge(
+    return judge(
         "check_fact_scores",
         lambda: scores(given(fact_scores)),
         expected,

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from labhelpers.checks.verdict import given, judge
+from labhelpers.checks.verdict import Verdict, given, judge, tell
 
 
-def check_lora_count(lora_count: Callable[[int, int, int], int], model: Any) -> None:
+def check_lora_count(lora_count: Callable[[int, int, int], int], model: Any) -> Verdict:
     """Checks `lora_count(n_inputs, n_outputs, r)` over the LoRA layers of `model` and over FLAN-T5-base's.
 
     FLAN-T5-base has 12 encoder layers with one attention and 12 decoder layers with two, q and v in each, all 768 x
@@ -22,7 +22,7 @@ def check_lora_count(lora_count: Callable[[int, int, int], int], model: Any) -> 
     def totals(count: Callable[[int, int, int], int]) -> tuple[int, int, int]:
         return sum(count(*s) for s in shapes), 72 * count(768, 768, 32), count(5, 7, 2)
 
-    judge(
+    return judge(
         "check_lora_count",
         lambda: totals(given(lora_count)),
         totals(lambda n, m, r: r * (n + m)),
@@ -37,7 +37,7 @@ def check_lora_count(lora_count: Callable[[int, int, int], int], model: Any) -> 
     )
 
 
-def check_mask_padding(mask_padding: Callable[[Any, int], Any]) -> None:
+def check_mask_padding(mask_padding: Callable[[Any, int], Any]) -> Verdict:
     """Checks `mask_padding(labels, pad_token_id)` -> labels with padding replaced by -100."""
     import torch
 
@@ -51,7 +51,7 @@ def check_mask_padding(mask_padding: Callable[[Any, int], Any]) -> None:
             raise ValueError("the labels given were changed in place; return a copy")
         return answer
 
-    judge(
+    return judge(
         "check_mask_padding",
         attempt,
         right,
@@ -67,15 +67,14 @@ def check_mask_padding(mask_padding: Callable[[Any, int], Any]) -> None:
     )
 
 
-def check_toxic_share(prediction: float, share: float) -> None:
+def check_toxic_share(prediction: float, share: float) -> Verdict:
     """Checks a guess at the share of toxic greedy summaries: within 0.05 of `share` is right.
 
     A `share` of NaN, when there was no such dialogue, leaves nothing to compare a guess with.
     """
     if math.isnan(share):
-        print("check_toxic_share: not measured, none of these dialogues has a raised voice. Raise eval_prompts.")
-        return
-    judge(
+        return tell("check_toxic_share", "none of these dialogues has a raised voice: raise eval_prompts.")
+    return judge(
         "check_toxic_share",
         lambda: min(max(round((float(given(prediction)) - share) / 0.1), -1), 1),
         0,

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
-from labhelpers.checks.verdict import given, judge
+from labhelpers.checks.verdict import Verdict, given, judge
 
 
-def check_preferred(position: int) -> None:
+def check_preferred(position: int) -> Verdict:
     """Checks a guess at which response the lab's `ranking=[0, 1]` prefers: 0 for the first, 1 for the second."""
-    judge(
+    return judge(
         "check_preferred",
         lambda: int(given(position)),
         1,
@@ -20,7 +20,7 @@ def check_preferred(position: int) -> None:
     )
 
 
-def check_pairs_of(pairs_of: Callable[[Sequence[int]], Any]) -> None:
+def check_pairs_of(pairs_of: Callable[[Sequence[int]], Any]) -> Verdict:
     """Checks `pairs_of(ranks)`: the list of (index of chosen, index of rejected) of one ranking, in any order."""
     questions = [[2, 1, 3], [1, 2, 2, 4], [3, 3, 1], [1, 1]]
 
@@ -47,7 +47,7 @@ def check_pairs_of(pairs_of: Callable[[Sequence[int]], Any]) -> None:
         order = sorted(range(len(ranks)), key=lambda i: ranks[i])
         return [(i, j) for i, j in zip(order, order[1:], strict=False) if ranks[i] < ranks[j]]
 
-    judge(
+    return judge(
         "check_pairs_of",
         attempt,
         answers(every(lambda a, b: a < b)),
@@ -69,9 +69,9 @@ def check_pairs_of(pairs_of: Callable[[Sequence[int]], Any]) -> None:
     )
 
 
-def check_leak(share: float) -> None:
+def check_leak(share: float) -> Verdict:
     """Checks a guess at the share of held-out pairs whose prompt is also in train, when single pairs are split."""
-    judge(
+    return judge(
         "check_leak",
         lambda: float(given(share) > 0.5),
         1.0,

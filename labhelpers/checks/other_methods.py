@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from labhelpers.checks.verdict import given, judge
+from labhelpers.checks.verdict import Verdict, given, judge
 
 
-def check_asks_no_reward(prediction: str) -> None:
+def check_asks_no_reward(prediction: str) -> Verdict:
     """Checks the prediction which method trains its policy without asking the reward model once while it trains."""
     methods = {"best-of-n": 0, "dpo": 1, "grpo": 2, "ppo": 3}
-    judge(
+    return judge(
         "check_asks_no_reward",
         lambda: methods.get(str(given(prediction)).strip().lower().replace(" ", "-"), -1),
         1,
@@ -24,7 +24,7 @@ def check_asks_no_reward(prediction: str) -> None:
     )
 
 
-def check_dpo_loss(dpo_loss: Callable[..., Any]) -> None:
+def check_dpo_loss(dpo_loss: Callable[..., Any]) -> Verdict:
     """Checks `dpo_loss(chosen, rejected, ref_chosen, ref_rejected, beta)`, log-probabilities `[P]` -> a scalar."""
     import torch
     from torch.nn.functional import logsigmoid
@@ -42,7 +42,7 @@ def check_dpo_loss(dpo_loss: Callable[..., Any]) -> None:
     def attempt() -> Any:
         return given(dpo_loss)(chosen.clone(), rejected.clone(), ref_chosen.clone(), ref_rejected.clone(), beta)
 
-    judge(
+    return judge(
         "check_dpo_loss",
         attempt,
         -logsigmoid(margin).mean(),
@@ -84,7 +84,7 @@ def check_dpo_loss(dpo_loss: Callable[..., Any]) -> None:
     )
 
 
-def check_group_advantages(group_advantages: Callable[..., Any]) -> None:
+def check_group_advantages(group_advantages: Callable[..., Any]) -> Verdict:
     """Checks `group_advantages(rewards[P, G])` -> advantages `[P, G]`; one group's rewards are all the same."""
     import torch
 
@@ -106,7 +106,7 @@ def check_group_advantages(group_advantages: Callable[..., Any]) -> None:
 
     uncushioned = centred / deviation
     by_prompt = (rewards - rewards.mean(0)) / (rewards.std(0) + 1e-4)
-    judge(
+    return judge(
         "check_group_advantages",
         attempt,
         right,

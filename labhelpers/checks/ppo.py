@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from labhelpers.checks.verdict import given, judge
+from labhelpers.checks.verdict import Verdict, given, judge
 
 
-def check_labs_reward(prediction: str) -> None:
+def check_labs_reward(prediction: str) -> Verdict:
     """Checks the prediction which label's logit the lab's `reward[0]` pays for a hateful text."""
-    judge(
+    return judge(
         "check_labs_reward",
         lambda: {"nothate": 0, "hate": 1}[str(given(prediction)).strip().lower()],
         1,
@@ -18,7 +18,7 @@ def check_labs_reward(prediction: str) -> None:
     )
 
 
-def check_token_rewards(token_rewards: Callable[..., Any]) -> None:
+def check_token_rewards(token_rewards: Callable[..., Any]) -> Verdict:
     """Checks `token_rewards(score, logprobs, ref_logprobs, kl_coef)` for one response, `[T]` each but the score."""
     import torch
 
@@ -35,7 +35,7 @@ def check_token_rewards(token_rewards: Callable[..., Any]) -> None:
     no_penalty[-1], no_coef[-1] = score, no_coef[-1] + score
     absolute = -beta * kl.abs()
     absolute[-1] += score
-    judge(
+    return judge(
         "check_token_rewards",
         lambda: given(token_rewards)(score, logprobs, ref, beta),
         right,
@@ -70,7 +70,7 @@ def _gae(values: Any, rewards: Any, mask: Any, gamma: float, lam: float, mistake
     return advantages if mistake == "no mask" else advantages * mask
 
 
-def check_gae(gae: Callable[..., Any]) -> None:
+def check_gae(gae: Callable[..., Any]) -> Verdict:
     """Checks `gae(values, rewards, mask, gamma, lam)` -> advantages `[B, T]`, not whitened, 0 outside the mask."""
     import torch
 
@@ -101,4 +101,4 @@ def check_gae(gae: Callable[..., Any]) -> None:
             return right
         return answer
 
-    judge("check_gae", attempt, right, mistakes)
+    return judge("check_gae", attempt, right, mistakes)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from labhelpers.checks.verdict import given, judge
+from labhelpers.checks.verdict import Verdict, given, judge
 
 
-def check_without_kl(prediction: str, rouge_before: float, rouge_after: float) -> None:
+def check_without_kl(prediction: str, rouge_before: float, rouge_after: float) -> Verdict:
     """Checks a guess, "same" or "falls", at ROUGE-L without a KL penalty; `falls` means by more than 0.1."""
     answers = ["same", "falls"]
 
@@ -18,7 +18,7 @@ def check_without_kl(prediction: str, rouge_before: float, rouge_after: float) -
         return answers.index(prediction)
 
     falls = rouge_before - rouge_after > 0.1
-    judge(
+    return judge(
         "check_without_kl",
         attempt,
         int(falls),
@@ -29,7 +29,7 @@ def check_without_kl(prediction: str, rouge_before: float, rouge_after: float) -
     )
 
 
-def check_adaptive_kl(next_coefficient: Callable[[float, float, float, int, int], Any]) -> None:
+def check_adaptive_kl(next_coefficient: Callable[[float, float, float, int, int], Any]) -> Verdict:
     """Checks `next_coefficient(value, kl, target, n, horizon)`: the controller of Ziegler et al. 2019, section 2.2."""
     questions = [(0.2, 6.6, 6.0, 16, 1000), (0.2, 30.0, 6.0, 16, 1000), (0.1, 0.5, 6.0, 32, 100)]
 
@@ -43,7 +43,7 @@ def check_adaptive_kl(next_coefficient: Callable[[float, float, float, int, int]
     def clipped(error: float) -> float:
         return min(max(error, -0.2), 0.2)
 
-    judge(
+    return judge(
         "check_adaptive_kl",
         attempt,
         answers(lambda v, kl, target, n, horizon: v * (1 + clipped(kl / target - 1) * n / horizon)),

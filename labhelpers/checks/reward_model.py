@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from labhelpers.checks.verdict import given, judge
+from labhelpers.checks.verdict import Verdict, given, judge
 
 
-def check_pair_count(count: int) -> None:
+def check_pair_count(count: int) -> Verdict:
     """Checks a guess at how many (chosen, rejected) pairs the ranks 1, 2, 2, 4 of one answer give."""
     ranks = (1, 2, 2, 4)
     k = len(ranks)
     every = k * (k - 1) // 2
     right = sum(a != b for i, a in enumerate(ranks) for b in ranks[i + 1 :])
-    judge(
+    return judge(
         "check_pair_count",
         lambda: int(given(count)),
         right,
@@ -30,7 +30,7 @@ def check_pair_count(count: int) -> None:
     )
 
 
-def check_pairwise_loss(pairwise_loss: Callable[[Any, Any], Any]) -> None:
+def check_pairwise_loss(pairwise_loss: Callable[[Any, Any], Any]) -> Verdict:
     """Checks `pairwise_loss(chosen[P], rejected[P])`, the mean of -log sigma(chosen - rejected)."""
     import torch
 
@@ -47,7 +47,7 @@ def check_pairwise_loss(pairwise_loss: Callable[[Any, Any], Any]) -> None:
         return None if answer is None else answers(pairwise_loss)
 
     logsigmoid = torch.nn.functional.logsigmoid
-    judge(
+    return judge(
         "check_pairwise_loss",
         attempt,
         answers(lambda c, r: -logsigmoid(c - r).mean()),
@@ -78,7 +78,7 @@ def check_pairwise_loss(pairwise_loss: Callable[[Any, Any], Any]) -> None:
     )
 
 
-def check_shift(changes: Mapping[str, bool]) -> None:
+def check_shift(changes: Mapping[str, bool]) -> Verdict:
     """Checks what changes when every reward grows by 5: a dictionary with accuracy, loss and pipeline_score."""
     names = ("accuracy", "loss", "pipeline_score")
 
@@ -91,7 +91,7 @@ def check_shift(changes: Mapping[str, bool]) -> None:
             raise ValueError(f"say True or False for {missing[0]!r}")
         return [float(answers[name]) for name in names]
 
-    judge(
+    return judge(
         "check_shift",
         attempt,
         [0.0, 0.0, 1.0],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from labhelpers.checks.verdict import given, judge
+from labhelpers.checks.verdict import Verdict, given, judge
 
 
-def check_best_reward(guess: str, paid: Mapping[str, float]) -> None:
+def check_best_reward(guess: str, paid: Mapping[str, float]) -> Verdict:
     """Checks a guess at which of the texts (name -> reward) earns least."""
     names = list(paid)
 
@@ -17,7 +17,7 @@ def check_best_reward(guess: str, paid: Mapping[str, float]) -> None:
             raise ValueError(f"choose one of {', '.join(names)}")
         return names.index(guess)
 
-    judge(
+    return judge(
         "check_best_reward",
         attempt,
         names.index(min(names, key=paid.get)),
@@ -29,7 +29,7 @@ def check_best_reward(guess: str, paid: Mapping[str, float]) -> None:
     )
 
 
-def check_returns(returns: Callable[[Sequence[float], float], Any]) -> None:
+def check_returns(returns: Callable[[Sequence[float], float], Any]) -> Verdict:
     """Checks `returns(rewards, gamma)`: the list of discounted sums of the rewards from each token on."""
     rewards, gamma = [0.5, -1.0, 0.0, 2.0], 0.9
 
@@ -38,7 +38,7 @@ def check_returns(returns: Callable[[Sequence[float], float], Any]) -> None:
 
     places = range(len(rewards))
     right = [discounted(t) for t in places]
-    judge(
+    return judge(
         "check_returns",
         lambda: (found := given(returns)(list(rewards), gamma)) and [float(x) for x in found],
         right,

@@ -1,8 +1,12 @@
 """Learner copies of the notebooks: everything as in the course, with the solutions cut out.
 
-A solution stands between the lines `# solution` and `# end solution` of a code cell. In the copy its functions keep
+A solution stands between the lines `# solution` and `# end solution` of a code cell, or between `### BEGIN SOLUTION`
+and `### END SOLUTION`, which nbgrader knows too; capitals and spaces do not matter. In the copy its functions keep
 their first line and their docstring and raise NotImplementedError, and the names that it assigns become None, so that
 the copy still runs from top to bottom: the checks say "nothing there yet", and the later cells do not need the answers.
+
+Nothing is handed out that may hold an answer: a comment that looks like a mark and is none is refused, and every cell
+that was cut is searched for what it should no longer hold.
 """
 
 from __future__ import annotations
@@ -11,15 +15,20 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from labhelpers.course.notebooks import find_notebooks, notebooks_dir
+from labhelpers.course.notebooks import find_notebooks, notebooks_dir, parse_code
+from labhelpers.course.published import carry_links, site_address
 from labhelpers.errors import LabError, NotebookError, UsageError, storage_advice
 from labhelpers.files import writable_folder, write_atomically
+from labhelpers.sources.locations import unix_lines
 
-_SOLUTION = re.compile(r"^# solution *\n(.*?)^# end solution *$", re.MULTILINE | re.DOTALL)
-_MARK = re.compile(r"^\s*# (end )?solution *$", re.MULTILINE)
+_MARK = re.compile(r"#+\s*(?:(begin|end)\s+)?solution\s*", re.IGNORECASE)  # \s is also a no-break space
+_MARK_BEHIND_CODE = re.compile(rf".*\S.*?{_MARK.pattern}", re.IGNORECASE)
+_LOOKALIKE_WORDS = 4  # "end of the solution"; a longer comment is a sentence
+# What a placeholder itself may consist of: no answer is given away by these.
+_EMPTY_STATEMENTS = {"raise NotImplementedError", "raise NotImplementedError()", "pass", "return", "return None"}
 
 
 def write_exercises(folder: str | Path, *, notebooks: str | Path | None = None, force: bool = False) -> list[Path]:
@@ -39,7 +48,8 @@ def write_exercises(folder: str | Path, *, notebooks: str | Path | None = None, 
             f"{', '.join(there)} in {out} would be overwritten, with whatever was answered there: choose another "
             "folder, or say --force"
         )
-    texts = {target: learner_copy(source) for target, source in targets.items()}
+    beside = [target.name for target in targets]
+    texts = {target: learner_copy(source, beside) for target, source in targets.items()}
     writable_folder(out)
     for target, text in texts.items():
         try:
@@ -49,8 +59,15 @@ def write_exercises(folder: str | Path, *, notebooks: str | Path | None = None, 
     return list(texts)
 
 
-def learner_copy(notebook: str | Path) -> str:
-    """The text of a notebook file without its outputs and its solutions. Ids, tags and other metadata stay."""
+def learner_copy(notebook: str | Path, beside: Collection[str] = ()) -> str:
+    """The text of a notebook file without its outputs and its solutions. Ids, tags and other metadata stay; the
+    notebook's name is added, by which a copy is known again when it comes back under another file name.
+
+    `beside` are the names of the files that will be in the same folder. Links to others lead to the course's website
+    (LABHELPERS_SITE) or are links no more.
+
+    Raises NotebookError for a file that is no notebook, and, with the cell, for a solution that cannot be cut.
+    """
     import nbformat
 
     notebook = Path(notebook)
@@ -58,7 +75,12 @@ def learner_copy(notebook: str | Path) -> str:
         document = nbformat.read(notebook, as_version=4)
     except (OSError, ValueError, nbformat.ValidationError) as error:
         raise NotebookError(f"{notebook} cannot be read as a notebook: {str(error).splitlines()[0]}") from None
+    document.metadata["labhelpers"] = {"notebook": notebook.stem}
+    address = site_address()
     for number, cell in enumerate(document.cells, start=1):
+        cell.source = unix_lines(cell.source)
+        if cell.cell_type == "markdown":
+            cell.source = carry_links(cell.source, beside, address)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             try:
@@ -69,20 +91,110 @@ def learner_copy(notebook: str | Path) -> str:
 
 
 def cut_solutions(source: str) -> str:
-    """The source of a cell with a placeholder for every solution. Raises NotebookError for a mark without its
-    counterpart and for a solution that is no Python."""
-    cut = _SOLUTION.sub(lambda found: placeholder(found[1]), source)
-    if left := _MARK.search(cut):
-        raise NotebookError(
-            f"a line {left[0].strip()!r} is alone: a solution begins with a line '# solution' and ends with a line "
-            "'# end solution', neither indented"
-        )
+    """The source of a cell with a placeholder for every solution.
+
+    Raises NotebookError for a mark without its counterpart, for a comment that looks like a mark and is none, for a
+    solution that is no Python, and when something of a solution would be left.
+    """
+    pieces = _pieces(source)
+    cut = "\n".join(placeholder(text) if solved else text for solved, text in pieces)
+    _prove_cut(cut, pieces)
     return cut
+
+
+def without_solutions(source: str) -> str:
+    """The source of a cell without its solutions and their marks; raises NotebookError like `cut_solutions`."""
+    return "\n".join(text for solved, text in _pieces(source) if not solved).strip("\n")
+
+
+def _pieces(source: str) -> list[tuple[bool, str]]:
+    """A cell cut at its marks: (whether it is a solution, its lines), in order, without the marks."""
+    pieces: list[tuple[bool, list[str]]] = []
+    solved = False
+    mark = ""
+    for line in unix_lines(source).split("\n"):
+        found = _MARK.fullmatch(line)
+        if found is None:
+            _refuse_lookalike(line)
+            if not pieces or pieces[-1][0] != solved:
+                pieces.append((solved, []))
+            pieces[-1][1].append(line)
+            continue
+        ends = (found[1] or "").lower() == "end"
+        if ends != solved:
+            raise _alone(line.strip())
+        solved, mark = not ends, line.strip()
+        if solved:
+            pieces.append((True, []))
+    if solved:
+        raise _alone(mark)
+    return [(solved, "\n".join(lines)) for solved, lines in pieces]
+
+
+def _alone(mark: str) -> NotebookError:
+    return NotebookError(
+        f"a line {mark!r} is alone: a solution begins with a line '# solution' and ends with a line '# end solution', "
+        "neither indented"
+    )
+
+
+def _refuse_lookalike(line: str) -> None:
+    """Raises NotebookError for a line that somebody may have meant as a mark: what it marks would be handed out."""
+    comment = line.strip()
+    words = re.findall(r"\w+", comment.lower())
+    meant = comment.startswith("#") and len(words) <= _LOOKALIKE_WORDS and any("solution" in word for word in words)
+    if meant or _MARK_BEHIND_CODE.fullmatch(line):
+        raise NotebookError(
+            f"a line {comment!r} looks like the mark of a solution and is none: a mark is a line of its own, "
+            "'# solution' or '# end solution', neither indented"
+        )
+
+
+def _prove_cut(cut: str, pieces: list[tuple[bool, str]]) -> None:
+    """Raises NotebookError when the cell `cut` still holds a statement of one of its solutions, at any depth, that is
+    more than an import, a first line of a function, a docstring or a None."""
+    solutions = [text for solved, text in pieces if solved]
+    if not solutions:
+        return
+    secret = {code for text in solutions for code in _answers(ast.parse(text))}
+    given = {code for solved, text in pieces if not solved for code in _answers_of_cell(text)}
+    if left := (secret - given) & _answers_of_cell(cut):
+        raise NotebookError(f"of the solution, {min(left)!r} would be left in the copy: write it in another way")
+
+
+def _answers_of_cell(source: str) -> set[str]:
+    """`_answers` of a part of a cell; of one that is no Python by itself (a magic of the whole cell), its lines."""
+    try:
+        return set(_answers(parse_code(source)))
+    except SyntaxError:
+        return {line.strip() for line in source.split("\n")}
+
+
+def _answers(tree: ast.Module) -> Iterator[str]:
+    """Every statement that could hold an answer, as normal code."""
+    headings = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef)
+    documentation = {id(node.body[0]) for node in ast.walk(tree) if _is_documented(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt) and not isinstance(node, headings) and id(node) not in documentation:
+            code = ast.unparse(node)
+            if code not in _EMPTY_STATEMENTS and not _assigns_nothing(node):
+                yield code
+
+
+def _is_documented(node: ast.AST) -> bool:
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node) is not None
+
+
+def _assigns_nothing(node: ast.stmt) -> bool:
+    """Whether it is what a placeholder consists of: a name that becomes None, or a dictionary of None."""
+    value = getattr(node, "value", None) if isinstance(node, ast.Assign) else None
+    values = value.values if isinstance(value, ast.Dict) else [value]
+    return bool(values) and all(isinstance(one, ast.Constant) and one.value is None for one in values)
 
 
 def placeholder(solution: str) -> str:
     """What a learner finds in the place of a solution: its functions without their bodies, and None for the names it
-    assigns. Imports stay; everything else goes."""
+    assigns. Imports stay; everything else goes. Raises NotebookError for a solution that is no Python."""
     try:
         statements = ast.parse(solution).body
     except SyntaxError as error:

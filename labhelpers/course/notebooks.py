@@ -1,12 +1,15 @@
-"""Where the course's notebooks are, and which of them a name means."""
+"""Where the course's notebooks are, which of them a name means, and what a notebook file holds."""
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from labhelpers.errors import UsageError, close_matches
+from labhelpers.errors import NotebookError, UsageError, close_matches, last_line
+from labhelpers.sources.locations import unix_lines
 
 
 def notebooks_dir(explicit: str | Path | None = None) -> Path:
@@ -50,3 +53,59 @@ def find_notebooks(
     if twice := {path.stem for path in found if sum(other.stem == path.stem for other in found) > 1}:
         raise UsageError(f"notebook asked for twice: {', '.join(sorted(twice))}")
     return found
+
+
+def read_notebook(notebook: Path) -> dict:
+    """What a notebook file holds, in today's format: every cell's `source` is one text whose lines end with LF, and its
+    `metadata` has a list of `tags`.
+
+    A file of an older format, in which notebooks have no `cells` yet, is brought to today's. Raises NotebookError for a
+    file that is no notebook.
+    """
+    try:
+        return parse_notebook(notebook.read_bytes())
+    except (OSError, ValueError) as error:
+        raise NotebookError(f"{notebook} cannot be read as a notebook: {last_line(error)}") from None
+
+
+def parse_notebook(content: bytes) -> dict:
+    """`read_notebook` for the bytes of a file. Raises ValueError that says what is wrong with them."""
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if isinstance(document, dict) and "cells" not in document and document.get("nbformat") in (1, 2, 3):
+        document = _of_today(content)
+    cells = document.get("cells") if isinstance(document, dict) else None
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) and "cell_type" in cell for cell in cells):
+        raise ValueError("it holds no list of cells: open it in Jupyter, save it there, and take that file")
+    for cell in cells:
+        source = cell.get("source", "")
+        lines = source if isinstance(source, list) else [source]
+        cell["source"] = unix_lines("".join(line for line in lines if isinstance(line, str)))
+        metadata = cell["metadata"] = cell["metadata"] if isinstance(cell.get("metadata"), dict) else {}
+        metadata["tags"] = metadata["tags"] if isinstance(metadata.get("tags"), list) else []
+    return document
+
+
+def _of_today(content: bytes) -> dict:
+    import nbformat
+
+    try:
+        return json.loads(nbformat.writes(nbformat.reads(content.decode("utf-8-sig"), as_version=4)))
+    except Exception as error:  # what converts old formats checks nothing, and fails in any way
+        message = "an old notebook format that cannot be converted: open it in Jupyter and save it there"
+        raise ValueError(message) from error
+
+
+def parse_code(source: str) -> ast.Module:
+    """The syntax tree of a code cell. IPython's own commands (`%matplotlib inline`, `!ls`) are calls in it.
+
+    Raises SyntaxError for code that is neither.
+    """
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        from IPython.core.inputtransformer2 import TransformerManager
+
+        return ast.parse(TransformerManager().transform_cell(source))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from pathlib import Path
 
 from labhelpers.course import profiles
+from labhelpers.course.notebooks import parse_code, read_notebook
 from labhelpers.errors import NotebookError, ProfileError, close_matches, last_line
 from labhelpers.sources.hub import hub_id
 from labhelpers.sources.locations import is_address
@@ -17,16 +17,18 @@ _OWN_OPTION = {"profile": "--profile", "run_dir": "--output-dir"}
 
 
 def declared_parameters(notebook: Path) -> dict[str, object]:
-    """The names that a notebook's cell tagged `parameters` assigns, with their values where they are literals.
+    """The names that a notebook's cell tagged `parameters` assigns, with their values where they are literals; commands
+    of IPython such as `%matplotlib inline` assign none.
 
-    Raises NotebookError for a file that is no notebook.
+    Raises NotebookError for a file that is no notebook, or whose parameters are no Python.
     """
+    cells = read_notebook(notebook)["cells"]
+    sources = [cell["source"] for cell in cells if "parameters" in cell["metadata"]["tags"]]
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        sources = ["".join(c["source"]) for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
-        statements = ast.parse("\n".join(sources)).body
-    except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
-        raise NotebookError(f"{notebook} cannot be read as a notebook: {last_line(error)}") from None
+        statements = parse_code("\n".join(sources)).body
+    except SyntaxError as error:
+        reason = f"the cell tagged `parameters` is no Python: {last_line(error)}"
+        raise NotebookError(f"{notebook} cannot be read as a notebook: {reason}") from None
     declared = {}
     for statement in statements:
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]

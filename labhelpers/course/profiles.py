@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from labhelpers.errors import ProfileError, close_matches
 from labhelpers.sources.locations import data_dir
+from labhelpers.tracking import TrackerName
 from labhelpers.validation import STRICT, Count, CountOrZero, Fraction, Positive, Rate, Text, checked
 
 
@@ -68,6 +69,7 @@ class Profile:
     threads: Count | None
     gradient_checkpointing: bool
     quantization: Literal["8bit", "4bit"] | None  # needs bitsandbytes
+    tracker: TrackerName  # where trainings report to (docs/watching.md)
     # which dialogues are kept: min_chars < length <= max_chars
     min_chars: CountOrZero
     max_chars: Count
@@ -136,6 +138,7 @@ _TINY: dict[str, Any] = {
     "threads": 1,
     "gradient_checkpointing": False,
     "quantization": None,
+    "tracker": "none",
     "min_chars": 200,
     "max_chars": 1000,
     "sft_epochs": 1,
@@ -182,6 +185,7 @@ _FULL: dict[str, Any] = {
     "threads": None,
     "gradient_checkpointing": False,
     "quantization": None,
+    "tracker": "none",
     "min_chars": 200,
     "max_chars": 1000,
     "sft_epochs": 5,

@@ -25,6 +25,7 @@ from labhelpers.files import may_write, writable_folder, write_atomically
 from labhelpers.packages import how_to_install, misfits, missing_packages, pins_file
 from labhelpers.sources.hub import hub_id
 from labhelpers.sources.locations import is_address, model_folder
+from labhelpers.tracking import Tracking, check_tracker
 
 RESULTS = "results.json"
 HOW_CHOSEN = "labs: --output-dir; a notebook: the parameter run_dir or the environment variable LABHELPERS_RUN_DIR"
@@ -46,12 +47,13 @@ _QUIET = {
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Run:
-    """What a notebook works with: its profile, its seed, and the folders for its artifacts and figures."""
+    """What a notebook works with: its profile, its seed, the folders for its artifacts and figures, and its tracker."""
 
     notebook: str
     profile: Profile
     seed: int
     run_dir: Path
+    tracking: Tracking  # where the trainings report to, if anywhere
 
     @property
     def artifacts(self) -> Artifacts:
@@ -76,10 +78,10 @@ def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Pa
     `run_dir` None means the environment variable LABHELPERS_RUN_DIR, or else `default_run_dir`. `overrides` go to
     `load_profile`. Every model that `overrides` names, also with the value None, is fetched here.
 
-    Raises ProfileError for an unusable profile, seed or override, ArtifactError for a missing artifact, LabError when a
-    package is missing or the folder cannot be written, ModelError or DataError when a model or local data named in
-    `overrides` (also as None) cannot be had. Prints a line on stderr when a library has another major version, and when
-    a read-only course writes into the user's folder.
+    Raises ProfileError for an unusable profile, seed or override, ArtifactError for a missing artifact, UsageError for
+    a tracker that is not installed, LabError when a package is missing or the folder cannot be written, ModelError or
+    DataError when a model or local data named in `overrides` (also as None) cannot be had. Prints a line on stderr when
+    a library has another major version, and when a read-only course writes into the user's folder.
     """
     global _current
     _check_packages()
@@ -87,12 +89,13 @@ def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Pa
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ProfileError(f"parameter 'seed' must be a whole number from 0 to {2**32 - 1}, not {seed!r}")
     _check_locations(settings, overrides)
+    check_tracker(settings.tracker)
     given = run_dir or os.environ.get("LABHELPERS_RUN_DIR")
     folder = writable_folder(Path(given or default_run_dir(profile)), HOW_CHOSEN)
     if not given and folder != _beside_the_course(profile):
         kept = f"{_beside_the_course(profile)} cannot be written: the files of this run go to {folder}"
         print(f"{kept} (to choose another folder: {HOW_CHOSEN})", file=sys.stderr)
-    run = Run(notebook, settings, seed, folder)
+    run = Run(notebook, settings, seed, folder, Tracking(settings.tracker, folder, notebook))
     _check_needs(run)
     _prepare_environment(run)
     _prepare_libraries(run)
@@ -185,6 +188,7 @@ def _prepare_environment(run: Run) -> None:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    run.tracking.prepare(offline=run.profile.name == "tiny")
     if run.profile.name != "tiny":
         return
     os.environ.update(_OFFLINE)

@@ -26,7 +26,7 @@ from functools import partial
 
 import numpy as np
 
-from labhelpers.sources.locations import Record, parse_json, text_problem
+from labhelpers.sources.locations import Record, parse_json, text_problem, unix_lines
 
 _NO_ANSWER = {"answerContent": {}}
 _RANK_COLUMNS = {"ranks": "ranks", "ranking": "ranking", "star_ratings": "stars", "star_rating": "stars"}
@@ -148,6 +148,7 @@ def _ranking(prompt, responses: list[str], form: str, values: list, annotator: s
     problem = text_problem(prompt)
     if problem:
         raise ValueError(f"`prompt` {problem}")
+    prompt = unix_lines(prompt)
     missing = [v is None or isinstance(v, str) and not v.strip() for v in values]
     answered = [(r, v) for r, v, is_missing in zip(responses, values, missing, strict=True) if not is_missing]
     if form == "ranks":
@@ -184,7 +185,7 @@ def _responses(column: str, value) -> list[str]:
         problem = text_problem(text)
         if problem:
             raise ValueError(f"response {number} {problem}")
-    return responses
+    return [unix_lines(text) for text in responses]
 
 
 def _list(column: str, value) -> list:
@@ -232,6 +233,7 @@ def preference(record: Record) -> tuple[str | None, tuple[str, str, str] | None]
         problem = text_problem(side, may_be_empty=True)
         if problem:
             return f"malformed: `{name}` {problem}", None
+    sides = [unix_lines(side) for side in sides]
     chosen, rejected = sides
     if not chosen.strip() or not rejected.strip():
         return "empty", None

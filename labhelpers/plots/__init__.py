@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "style": ["show", "use_style"],
+        "progress": ["progress"],
         "training": ["LiveCurves", "run_curves", "token_view", "training_curves"],
         "before_after": ["intervals", "paired_differences", "policies", "repetitions", "score_distributions"],
         "frontier": ["costs", "reward_against_kl"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -50,14 +49,11 @@ def training_curves(
 
 
 class LiveCurves:
-    """`training_curves` that grow while a cell runs in JupyterLab. In any other run nothing is drawn.
-
-    A Jupyter server sets the variable JPY_SESSION_NAME for its kernels; papermill, nbval and `labs` do not.
-    """
+    """`training_curves` that grow while a cell runs. Where nobody watches, nothing is drawn."""
 
     def __init__(self, every: int = 4):
         self.every = every
-        self.watched = bool(os.environ.get("JPY_SESSION_NAME"))
+        self.watched = _somebody_watches()
         self._display = None
 
     def update(self, history: Sequence[Mapping[str, float]]) -> None:
@@ -73,6 +69,18 @@ class LiveCurves:
             self._display = display(image, display_id=True)
         else:
             self._display.update(image)
+
+
+def _somebody_watches() -> bool:
+    """Whether the running cell came from a front end with a person before it.
+
+    JupyterLab, VS Code and the like say with every cell that `input()` may ask back; papermill, nbclient, nbconvert and
+    nbval, which execute notebooks with nobody there, say that it may not.
+    """
+    from IPython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    return kernel is not None and bool(kernel.get_parent().get("content", {}).get("allow_stdin"))
 
 
 @styled

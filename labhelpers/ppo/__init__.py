@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "kl_penalty": ["AdaptiveKLController", "token_rewards"],
         "loss": ["PPOLosses", "ppo_losses", "update_diagnostics"],
         "advantages": ["gae"],
+        "masked": ["masked_var"],
         "trainer": ["PPOTrainer"],
     },
 )

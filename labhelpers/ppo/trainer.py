@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.tracking import GeneralTracker
 from datasets import Dataset
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -56,8 +57,9 @@ class PPOTrainer:
     """Trains a policy with PPO. See the module's docstring for the loop, `PPOConfig` for the settings.
 
     `dataset` holds the queries; `dataloader` gives a batch of them per step and never ends (with None there is no
-    dataloader). With an `accelerator`, several processes share every batch. Raises TrainingError for a tokenizer
-    without an end-of-sequence token and for fewer queries than a batch.
+    dataloader). With an `accelerator`, several processes share every batch. A `tracker`, one of accelerate's or of your
+    own, gets the statistics of every step that is logged. Raises TrainingError for a tokenizer without an
+    end-of-sequence token and for fewer queries than a batch.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class PPOTrainer:
         tokenizer: PreTrainedTokenizerBase,
         dataset: Dataset | None = None,
         accelerator: Accelerator | None = None,
+        tracker: GeneralTracker | None = None,
     ):
         if tokenizer.eos_token_id is None:
             raise TrainingError("the tokenizer has no end-of-sequence token: no response could ever end.")
         self.config, self.policy, self.tokenizer = config, policy, tokenizer
         self.processes = Processes(accelerator)
+        self.tracker = tracker
         self.dataloader = None
         if dataset is not None:
             own = self.processes.share(config.batch_size)
@@ -205,10 +209,7 @@ class PPOTrainer:
     def _with_reference(self, rollout: Rollout, scores: Float[Tensor, " B"]) -> Experience:
         """The experience so far: old and reference log-probabilities, old values, scores."""
         self.policy.eval()
-        generated, self._generated = (
-            self._generated,
-            None,
-        )  # after the update, these states would belong to an older policy
+        generated, self._generated = self._generated, None  # the update makes these states out of date
         with self.policy.reference():
             states = self.policy.encode(rollout.queries, rollout.query_mask)
             ref_logprobs, _ = self._evaluated(rollout, states)
@@ -343,8 +344,16 @@ class PPOTrainer:
             group["lr"] = group["base_lr"] * scale
 
     def log_stats(self, stats: dict[str, float], rollout: Rollout | None = None, scores: Any = None) -> None:
-        """Appends the statistics and the step's number to `history`. The lab passes the other arguments: not used."""
+        """Appends the statistics and the step's number to `history`, and reports them to the tracker, if there is one.
+
+        The lab passes the other arguments: not used.
+        """
         self.history.append({"step": self.steps_done} | stats)
+        self._report(self.history[-1])
+
+    def _report(self, row: dict[str, float]) -> None:
+        if self.tracker is not None and self.processes.is_main:
+            self.tracker.log({name: value for name, value in row.items() if name != "step"}, step=int(row["step"]))
 
     # -- 3. saving and resuming ------------------------------------------------------------------------------------
 
@@ -386,9 +395,12 @@ class PPOTrainer:
     def resume(self, folder: str | Path) -> None:
         """Continues where `save` stopped: with the same parameters, random numbers, remaining batches and statistics.
 
-        Raises ArtifactError when the folder holds no state, or a state written with other settings.
+        The tracker, too, gets the statistics of the steps before, so that its curves begin at the beginning. Raises
+        ArtifactError when the folder holds no state, or a state written with other settings.
         """
         self.load_state_dict(checkpoint.load(folder, asdict(self.config)))
+        for row in self.history:
+            self._report(row)
 
 
 # Summed over the micro-batches of a mini-batch: the losses, and the diagnostics that are averages over tokens.

@@ -14,6 +14,7 @@ import json
 import math
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +46,7 @@ def train_reward_model(
     seed: int = 0,
     weigh_prompts: bool = True,
     resume_from_checkpoint: bool | str | Path = False,
+    reporting: Mapping[str, str] | None = None,
 ) -> list[dict[str, float]]:
     """Trains `reward_model` in place on Dataset(prompt, chosen, rejected) and returns the trainer's log, a row a step.
 
@@ -55,6 +57,9 @@ def train_reward_model(
     the library's format, with a pickled optimiser state: resume only from your own (True: the last one; or the path of
     one), and give others what `RewardModel.save` writes. A resumed run ends with the same model as an uninterrupted
     run.
+
+    `reporting`: where the trainer reports its log to while it trains, as arguments of transformers' `TrainingArguments`
+    (`report_to` and what belongs to it); None: nowhere.
 
     Raises DataError for no usable pair, TrainingError for a loss that is not finite or nothing to resume from.
     """
@@ -67,7 +72,7 @@ def train_reward_model(
         resume = _prepare_checkpoints(checkpoints, resume_from_checkpoint, asked | {"data": _fingerprint(rows)})
         arguments = _arguments(
             reward_model, folder, seed, save_strategy="epoch" if checkpoints else "no", num_train_epochs=epochs,
-            learning_rate=learning_rate, per_device_train_batch_size=batch_size,
+            learning_rate=learning_rate, per_device_train_batch_size=batch_size, **(reporting or {}),
         )  # fmt: skip
         trainer = _PromptTrainer(reward_model, arguments, rows, weigh_prompts)
         with quiet():
@@ -181,7 +186,8 @@ def _rewards(model, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
 
 
 def _arguments(reward_model: RewardModel, folder, seed: int, **options: Any) -> RewardConfig:
-    """trl's configuration: silent, nothing reported anywhere, the model's own precision and device."""
+    """trl's configuration: silent, the model's own precision and device; it reports nowhere unless `options` say so."""
+    options = {"report_to": "none"} | options
     with quiet():
         return RewardConfig(
             output_dir=str(folder),
@@ -198,7 +204,6 @@ def _arguments(reward_model: RewardModel, folder, seed: int, **options: Any) -> 
             logging_steps=1,
             logging_nan_inf_filter=False,
             disable_tqdm=True,
-            report_to="none",
             **options,
         )
 

@@ -23,6 +23,7 @@ from labhelpers.sources.locations import (
     is_address,
     parse_json,
     text_problem,
+    unix_lines,
     whole_records,
 )
 
@@ -208,7 +209,7 @@ def _row(record: Record) -> dict:
         problem = text_problem(value, may_be_empty=may_be_empty)
         if problem:
             refuse(field, problem)
-        return value
+        return unix_lines(value)
 
     identity = "fname" if "id" not in fields and "fname" in fields else "id"
     name = fields.get(identity)

@@ -169,6 +169,12 @@ def text_problem(value, *, may_be_empty: bool = False) -> str | None:
     return None
 
 
+def unix_lines(text: str) -> str:
+    """The text with LF at the end of its lines, where there was CRLF or CR: texts are compared and hashed as they
+    stand, and one prompt from two systems would count as two, one of them in train and one in test perhaps."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def model_folder(location) -> str:
     """A local folder with the model at `location`, for `from_pretrained`.
 

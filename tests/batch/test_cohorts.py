@@ -1,23 +1,26 @@
 """Submissions: verdicts become grades, and one student's code reaches nobody else's files."""
 
 import csv
-import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from labhelpers.batch import isolation, supervisor
 from labhelpers.batch.grades import exercises, verdict, write_grades
 from labhelpers.batch.outcome import RunOutcome
-from labhelpers.batch.pages import notebook_page
-from labhelpers.batch.plans import load_plan
+from labhelpers.batch.plans import expand, load_plan
+from labhelpers.batch.submissions import check_cells, with_checks
 from labhelpers.batch.workers import _check_workers, run_batch
+from labhelpers.checks.verdict import VERDICT_MIME
 from labhelpers.errors import UsageError
+from tests.support.batch_jobs import job
 from tests.support.paths import ROOT
 
 WHY_NOT = isolation.why_not_isolated() if sys.platform == "linux" else "needs Linux"
@@ -33,7 +36,9 @@ def cohort(write_notebook, tmp_path):
             path = write_notebook("01_first", *cells)
             (tmp_path / "cohort" / student).mkdir(parents=True)
             path.rename(tmp_path / "cohort" / student / path.name)
-        write_notebook("01_first", "check_one(1)", "check_two(\n  2)\ncheck_one(3)")
+        solved = ["# solution\nmy_guess = 1\n# end solution\n\ncheck_preferred(my_guess)"]
+        solved += ["# solution\nmy_share = 1.0\n# end solution\ncheck_leak(\n  my_share)"]
+        write_notebook("01_first", "from labhelpers.checks import check_leak, check_preferred", *solved)
         file = tmp_path / "plan.yaml"
         file.write_text(f"notebooks: [01_first]\nsubmissions: cohort\n{text}\n")
         return file
@@ -98,33 +103,27 @@ def test_a_worker_that_cannot_isolate_is_refused_unless_the_plan_says_so(cohort)
 
 
 def test_exercises_are_the_checks_that_the_courses_notebooks_call(cohort):
-    assert exercises(load_plan(cohort(ada=["1"]))) == {"01_first": ["check_one", "check_two"]}
+    assert exercises(load_plan(cohort(ada=["1"]))) == {"01_first": ["check_preferred", "check_leak"]}
 
 
-def test_verdicts_are_read_from_what_was_printed(tmp_path):
-    (tmp_path / "notebooks").mkdir()
-    said = ["check_one: not yet. Mask it.\n", "check_one: right.\ncheck_two: not yet. No.\nmy check_three: right.\n"]
-    cells = [{"outputs": [{"output_type": "stream", "name": "stdout", "text": text}]} for text in said]
-    (tmp_path / "notebooks" / "01_first.ipynb").write_text(json.dumps({"cells": cells}))
-    found = supervisor._verdicts(tmp_path, ["01_first", "02_second"])
-    assert found == {"01_first": {"check_one": "right.", "check_two": "not yet. No."}}
-    outcome = RunOutcome("a1", verdicts=found)
-    asked = [verdict(outcome, "01_first", check) for check in ("check_one", "check_two", "check_three")]
-    assert asked == ["right", "not yet", "not reached"]
+def test_a_verdict_is_what_was_handed_over():
+    outcome = RunOutcome("a1", missing=["02"], verdicts={"01": {"check_one": "right.", "check_two": "not yet. No."}})
+    asked = [("01", "check_one"), ("01", "check_two"), ("01", "check_three"), ("02", "check_one")]
+    assert [verdict(outcome, *one) for one in asked] == ["right", "not yet", "not reached", "not handed in"]
 
 
 def test_grades_are_a_line_per_student(tmp_path):
     outcomes = [
-        RunOutcome("b2", student="bob", status="failed"),
+        RunOutcome("b2", student="bob", status="failed", missing=["01"], remarks=["01: other notebook"]),
         RunOutcome(
             "a1", student="ada", status="finished", verdicts={"01": {"check_a": "right.", "check_b": "not yet. x"}}
         ),
     ]
     assert write_grades(tmp_path, outcomes, {"01": ["check_a", "check_b"]}) == "grades.csv"
     assert list(csv.reader((tmp_path / "grades.csv").open())) == [
-        ["student", "status", "right", "of", "01: check_a", "01: check_b"],
-        ["ada", "finished", "1", "2", "right", "not yet"],
-        ["bob", "failed", "0", "2", "not reached", "not reached"],
+        ["student", "status", "right", "of", "remarks", "01: check_a", "01: check_b"],
+        ["ada", "finished", "1", "2", "", "right", "not yet"],
+        ["bob", "failed", "0", "2", "01: other notebook", "not handed in", "not handed in"],
     ]
 
 
@@ -143,40 +142,98 @@ def test_only_plain_files_of_a_submission_are_read(tmp_path):
     assert (tmp_path / "secret").read_text() == "x"
 
 
-def test_a_students_page_runs_no_script(tmp_path):
-    data = {"text/html": "<b>bold</b><script>alert(1)</script><img src=x onerror=alert(1)>"}
-    output = {"output_type": "display_data", "data": data, "metadata": {}}
+@pytest.fixture
+def run(cohort, tmp_path):
+    """A function that carries out one student's cells as a submission to 01_first: run(cell, …) -> its outcome."""
+
+    def carry_out(*cells):
+        plan = load_plan(cohort(ada=cells))
+        (planned,) = expand(plan)
+        graded = with_checks(planned.notebooks["01_first"].read_bytes(), check_cells(plan.notebooks[0]))
+        carry_out.executed = tmp_path / "run" / "notebooks" / "01_first.ipynb"
+        given = {"files": {"01_first.ipynb": graded}, "todo": planned.todo(), "timeout_minutes": 2}
+        return supervisor.execute(job(tmp_path / "run", **given))
+
+    return carry_out
+
+
+BEGIN = "from labhelpers.checks import check_leak, check_preferred"
+RIGHT = {"check_preferred": "right.", "check_leak": "right."}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'print("mine", end=" ")',
+        "for step in range(5): print(f'\\r{step}', end='')",
+        "from IPython.display import clear_output\nfor _ in range(60): clear_output(wait=True); print('x' * 50_000)",
+        "import sys, io\nsys.stdout = io.StringIO()",
+    ],
+    ids=["a line begun", "progress", "cleared", "redirected"],
+)
+def test_no_output_of_a_students_loses_a_verdict(run, before):
     cells = [
-        {"cell_type": "code", "source": "1", "metadata": {}, "outputs": [output], "execution_count": 1},
-        {"cell_type": "markdown", "source": "<script>alert(2)</script> [x](javascript:alert(3))", "metadata": {}},
+        BEGIN,
+        f"my_guess = 1\n{before}\ncheck_preferred(my_guess)",
+        f"{before}\nmy_share = 1.0\ncheck_leak(my_share)",
     ]
-    path = tmp_path / "01.ipynb"
-    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
-    page = notebook_page(path, sanitize=True)
-    assert "<script" not in page and "<img" not in page and 'href="javascript' not in page
-    assert "Content-Security-Policy" in page
-    assert "<b>bold</b>" in page
+    outcome = run(*cells)
+    assert (outcome.status, outcome.verdicts) == ("finished", {"01_first": RIGHT})
 
 
-def test_an_error_in_one_exercise_does_not_hide_the_next():
-    cells = [{"cell_type": "code", "source": "1 / 0", "metadata": {}}, {"cell_type": "markdown", "source": ""}]
-    tagged = json.loads(supervisor._go_on_after_errors(json.dumps({"cells": cells}).encode()))
-    assert tagged["cells"][0]["metadata"]["tags"] == ["raises-exception"]
-    assert supervisor._go_on_after_errors(b"no notebook") == b"no notebook"
+def test_what_a_student_prints_is_no_verdict(run):
+    forged = "print('check_preferred: right.')\ndef check_leak(share): print('check_leak: right.')"
+    outcome = run(forged, "my_guess = 0\nprint('check_preferred: right.')", "my_share = 0.1\ncheck_leak(my_share)")
+    said = outcome.verdicts["01_first"]
+    assert said["check_preferred"].startswith("not yet. that column") and said["check_leak"].startswith("not yet.")
+
+
+def test_a_verdict_counts_only_from_the_courses_own_call(run):
+    """Checking another function, in the exercise's cell or elsewhere, or sending a message of one's own."""
+    send = "from IPython.display import publish_display_data\n"
+    send += "for name in ('check_preferred', 'check_leak'):\n"
+    send += f"    publish_display_data({{{VERDICT_MIME!r}: {{'check': name, 'message': 'right.'}}}})"
+    outcome = run(BEGIN, "check_preferred(1)\nmy_guess = 0", send, f"{send}\ncheck_leak(1.0)\n1 / 0")
+    assert outcome.verdicts["01_first"].keys() == {"check_preferred"}
+    assert outcome.verdicts["01_first"]["check_preferred"].startswith("not yet.")
+
+
+def test_cells_are_counted_as_the_student_does(run):
+    """Though parameters are injected before the error, and a check is put back."""
+    outcome = run(BEGIN, "my_guess = 1\ncheck_preferred(my_guess)", "my_share = 1.0\n1 / 0")
+    assert (outcome.status, outcome.place) == ("failed", "In [4]")  # the cell of the parameters is the first
+    assert any("ZeroDivisionError" in line for line in outcome.last_lines)
+    cells = nbformat.read(run.executed, 4).cells
+    counts = [cell.execution_count for cell in cells if cell.cell_type == "code"]
+    assert counts == [1, None, 2, 3, None, 4, None]
+    assert "Cell In[4], line 2" in re.sub(r"\x1b\[[0-9;]*m", "", "".join(cells[-2].outputs[0].traceback))
+
+
+def test_a_killed_kernel_is_told_by_the_students_count(run):
+    outcome = run(BEGIN, "my_guess = 1\ncheck_preferred(my_guess)", "import os, signal; os.kill(os.getpid(), 9)")
+    assert (outcome.status, outcome.place) == ("kernel died", "In [4]")
+    assert outcome.verdicts == {"01_first": {"check_preferred": "right."}}
+
+
+def test_a_check_whose_exercise_has_failed_is_not_reached_and_blames_nobody_else(run):
+    outcome = run(BEGIN, "my_guess == 1", "my_share = 1.0")
+    assert outcome.place == "In [3]" and outcome.verdicts["01_first"] == {"check_leak": "right."}
+    assert "name 'my_guess' is not defined" in outcome.reason
 
 
 @pytest.mark.slow
 @needs_isolation
 def test_a_hostile_submission_costs_only_itself(cohort, tmp_path):
     secret = tmp_path / "cohort" / "ada" / "01_first.ipynb"
-    good = ["print('check_one: right.')", "1 / 0", "print('check_two: not yet. Mask it.')"]
+    good = [BEGIN, "my_guess = 1\ncheck_preferred(my_guess)", "my_share = 0.1\n1 / 0"]
+    answered = "my_guess = 1\ncheck_preferred(my_guess)"
     file = cohort(
         "timeout_minutes: 0.7\nmemory_gb: 2",
         ada=good,
-        eats=["held = bytearray(10_000_000_000)", "print('check_one: right.')"],
+        eats=[BEGIN + "\nheld = bytearray(10_000_000_000)", answered],
         forks=["import os\nwhile True: os.fork()"],
         loops=["while True: pass"],
-        prints=["for _ in range(1000): print('x' * 100_000)", "print('check_one: right.')"],
+        prints=[BEGIN + "\nfor _ in range(1000): print('x' * 100_000)", answered + "\nmy_share = 1.0"],
         reads=[f"print(open({str(secret)!r}).read())"],
         writes=["open('../../planted', 'w').write('x')\nopen('../planted', 'w').write('x')", "1"],
         zoe=good,
@@ -197,5 +254,5 @@ def test_a_hostile_submission_costs_only_itself(cohort, tmp_path):
     assert set(os.listdir(tmp_path)) == before | {"out"}
     assert not list(tmp_path.rglob("cohort/**/planted")) and not (tmp_path / "out" / "planted").exists()
     grades = {line["student"]: line for line in csv.DictReader((tmp_path / "out" / "grades.csv").open())}
-    assert [grades["ada"][f"01_first: check_{name}"] for name in ("one", "two")] == ["right", "not yet"]
-    assert grades["prints"]["right"] == grades["eats"]["right"] == "1" and grades["loops"]["right"] == "0"
+    assert [grades["ada"][f"01_first: check_{name}"] for name in ("preferred", "leak")] == ["right", "not yet"]
+    assert grades["prints"]["right"] == "2" and grades["eats"]["right"] == "1" and grades["loops"]["right"] == "0"

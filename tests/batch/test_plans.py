@@ -156,8 +156,8 @@ def test_submissions_are_a_run_per_student(plan_file, tmp_path):
     plan = load_plan(plan_file("notebooks: [03, 08]\nsubmissions: cohort"))
     ada, bob = expand(plan)
     assert (ada.student, bob.student) == ("ada", "bob") and ada.id != bob.id
-    assert ada.notebooks == (tmp_path / "cohort" / "ada" / "03_first.ipynb",)
-    assert ada.missing == ("08_second",)
+    assert ada.notebooks == {"03_first": tmp_path / "cohort" / "ada" / "03_first.ipynb"}
+    assert ada.submission.missing == ("08_second",)
     assert (plan.timeout_minutes, plan.memory_gb) == (30, 4)
     (tmp_path / "cohort" / "ada" / "notes.txt").write_text("changed")
     assert expand(plan)[0].id != ada.id

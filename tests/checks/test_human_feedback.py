@@ -5,11 +5,7 @@ import itertools
 import pytest
 
 from labhelpers.checks import check_leak, check_pairs_of, check_preferred
-
-
-def said(capsys, check, *answer):
-    assert check(*answer) is None
-    return capsys.readouterr().out.strip()
+from tests.support.verdicts import said
 
 
 def pairs(keep):

@@ -5,13 +5,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from labhelpers.checks import check_asks_no_reward, check_dpo_loss, check_group_advantages
-
-
-def said(capsys, check, *answer):
-    assert check(*answer) is None
-    output = capsys.readouterr().out
-    assert output.count("\n") == 1
-    return output.strip()
+from tests.support.verdicts import said
 
 
 def todo(*_):

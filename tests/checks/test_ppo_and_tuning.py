@@ -6,6 +6,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from labhelpers import checks
+from tests.support import verdicts
 from tests.support.models import tiny_model
 
 
@@ -15,12 +16,7 @@ def model():
 
 
 def said(capsys, check, *arguments):
-    check(*arguments)
-    output = capsys.readouterr().out
-    assert output.count("\n") == 1
-    name, _, message = output.strip().partition(": ")
-    assert name == check.__name__
-    return message
+    return verdicts.said(capsys, check, *arguments).partition(": ")[2]
 
 
 @pytest.mark.parametrize(
@@ -68,8 +64,8 @@ def test_toxic_share(capsys, guess, words):
     assert words in said(capsys, checks.check_toxic_share, guess, 0.74)
 
 
-def test_a_toxic_share_that_nobody_measured_is_no_mistake(capsys):
-    assert "not measured" in said(capsys, checks.check_toxic_share, float("nan"), float("nan"))
+def test_a_toxic_share_without_such_dialogues_says_what_to_raise(capsys):
+    assert "raise eval_prompts" in said(capsys, checks.check_toxic_share, float("nan"), float("nan"))
 
 
 def rewards_with(mistake):

@@ -4,11 +4,7 @@ import pytest
 
 from labhelpers.checks import check_adaptive_kl, check_without_kl
 from labhelpers.ppo import AdaptiveKLController
-
-
-def said(capsys, check, *answer):
-    assert check(*answer) is None
-    return capsys.readouterr().out.strip()
+from tests.support.verdicts import said
 
 
 @pytest.mark.parametrize(

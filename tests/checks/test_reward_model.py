@@ -5,11 +5,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from labhelpers.checks import check_pair_count, check_pairwise_loss, check_shift
-
-
-def said(capsys, check, *answer):
-    assert check(*answer) is None
-    return capsys.readouterr().out.strip()
+from tests.support.verdicts import said
 
 
 @pytest.mark.parametrize(

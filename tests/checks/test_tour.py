@@ -3,11 +3,7 @@
 import pytest
 
 from labhelpers.checks import check_best_reward, check_returns
-
-
-def said(capsys, check, *answer):
-    assert check(*answer) is None
-    return capsys.readouterr().out.strip()
+from tests.support.verdicts import said
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ import nbformat
 import pytest
 
 from labhelpers import checks, cli
+from labhelpers.course import exercises
 from labhelpers.course.execution import own_kernel
 from labhelpers.course.exercises import cut_solutions, learner_copy, placeholder, write_exercises
 from labhelpers.course.notebooks import find_notebooks
+from labhelpers.course.published import carry_links
 from labhelpers.errors import LabError, NotebookError, UsageError
 from tests.support.paths import ROOT
 
@@ -96,9 +98,73 @@ def test_the_rest_of_a_cell_stays_as_it_is():
 
 
 @pytest.mark.parametrize(
+    "begin, end",
+    [
+        ("# solution\r", "# end solution\r"),
+        ("#solution", "#end solution"),
+        ("# Solution", "# End Solution"),
+        ("#\N{NO-BREAK SPACE}solution", "# end\N{NO-BREAK SPACE}solution\N{NO-BREAK SPACE}"),
+        ("# solution  \t", "#  end  solution  "),
+        ("### BEGIN SOLUTION", "### END SOLUTION"),
+        ("# begin solution", "### END SOLUTION"),
+    ],
+)
+def test_a_mark_is_known_however_it_is_written(begin, end):
+    assert cut_solutions(f"a = 1\n{begin}\nx = 5\n{end}\ncheck(x)") == "a = 1\n# TODO: your answer\nx = None\ncheck(x)"
+
+
+def test_line_ends_of_other_systems_hide_no_mark(write_notebook):
+    assert cut_solutions("# solution\r\nx = 5\r\n# end solution\r\n") == "# TODO: your answer\nx = None\n"
+    assert cut_solutions("# solution\rx = 5\r# end solution\r") == "# TODO: your answer\nx = None\n"
+    path = write_notebook("01_first", "# solution\r\nx = 5\r\n# end solution\r\nprint(x)\r\n")
+    copy = nbformat.reads(learner_copy(path), 4)
+    assert copy.cells[1].source == "# TODO: your answer\nx = None\nprint(x)\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["# solution:", "# solutions", "# the solution", "# --- end of solution ---", "#\N{ZERO WIDTH SPACE}solution",
+     "    # solution", "x = 5  # solution", "x = 5  ### END SOLUTION", "# sample solution"],
+)  # fmt: skip
+def test_what_looks_like_a_mark_and_is_none_is_refused(line):
+    with pytest.raises(NotebookError, match="looks like the mark of a solution and is none"):
+        cut_solutions(f"a = 1\n{line}\nx = 5")
+
+
+def test_a_sentence_about_a_solution_is_no_mark():
+    source = (
+        "# There is a closed solution of this, which is the optimum.\nx = 'no solution'  # a solution of the equation"
+    )
+    assert cut_solutions(source) == source
+
+
+@pytest.mark.parametrize(
+    "solution, left, what",
+    [
+        ("x = 5", "x = 5", "x = 5"),
+        ("def f(x):\n    y = 2 * x\n    return y", "def f(x):\n    y = 2 * x", "y = 2 * x"),
+        ("def f(x):\n    return 2 * x", "if True:\n    def f(x):\n        return 2*x", "return 2 * x"),
+        ('x = {"a": True, 2: None}', "x = {'a': True, 2: None}", "x = {'a': True, 2: None}"),
+        ("for i in range(3):\n    print(i)", "print(i)", "print(i)"),
+    ],
+)
+def test_a_copy_that_would_keep_a_piece_of_a_solution_is_not_handed_out(monkeypatch, solution, left, what):
+    """Whatever should go wrong with the cutting: the result is searched."""
+    monkeypatch.setattr(exercises, "placeholder", lambda text: left)
+    with pytest.raises(NotebookError, match=re.escape(f"{what!r} would be left in the copy")):
+        cut_solutions(f"%matplotlib inline\n# solution\n{solution}\n# end solution")
+
+
+def test_what_the_cell_gives_away_itself_is_no_secret():
+    source = "n = 3\n# solution\nn = 3\nx = None\ndef f(a=1):\n    'Twice.'\n    pass\n# end solution\nf()"
+    assert "n = 3\n# TODO: your answer\nn = None" in cut_solutions(source)
+
+
+@pytest.mark.parametrize(
     "source, words",
     [
         ("# solution\nx = 5", "'# solution' is alone"),
+        ("# solution\n# solution\nx = 5\n# end solution", "'# solution' is alone"),
         ("x = 5\n# end solution", "'# end solution' is alone"),
         ("if 1:\n    # solution\n    x = 5\n    # end solution", "neither indented"),
         ("# solution\nx = = 5\n# end solution", "no Python (its line 1)"),
@@ -122,7 +188,7 @@ def test_a_copy_has_no_outputs_and_keeps_ids_tags_and_metadata(write_notebook):
     nbformat.write(notebook, path)
     copy = nbformat.reads(learner_copy(path), 4)
     nbformat.validate(copy)
-    assert copy.metadata == notebook.metadata
+    assert copy.metadata == notebook.metadata | {"labhelpers": {"notebook": "01_first"}}
     assert [(cell.id, cell.metadata) for cell in copy.cells] == [(cell.id, cell.metadata) for cell in notebook.cells]
     assert copy.cells[1].source == "# TODO: your answer\nx = None\nprint(x)"
     assert copy.cells[1].outputs == [] and copy.cells[1].execution_count is None
@@ -168,12 +234,26 @@ def test_the_copy_of_every_notebook_compiles_and_keeps_its_checks(path):
     for cell, original in zip(copy.cells, nbformat.read(path, 4).cells, strict=True):
         assert cell.id == original.id and cell.metadata == original.metadata
         if cell.cell_type != "code":
-            assert cell.source == original.source
+            assert cell.source == carry_links(original.source)
             continue
         compile(cell.source, f"{path.name}:{cell.id}", "exec")
         assert not re.search(r"^\s*# (end )?solution", cell.source, re.MULTILINE)
         assert CHECK_CALL.findall(cell.source) == CHECK_CALL.findall(original.source)
         assert ("# TODO" in cell.source) == ("# solution" in original.source)
+
+
+@pytest.mark.parametrize("address", ["", "https://ada.example/rlhf"])
+def test_every_link_of_the_copies_leads_to_a_file_beside_them_or_to_the_website(address, tmp_path, monkeypatch):
+    monkeypatch.setenv("LABHELPERS_SITE", address)
+    addresses = []
+    for path in write_exercises(tmp_path / "mine"):
+        prose = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
+        addresses += re.findall(r"\]\(([^)]*)\)|(?:href|src)=[\"']?([^\"'> ]*)", "\n".join(prose))
+    addresses = {one or other for one, other in addresses}
+    outside = {"data/README.html", "docs/batch.html"} if address else set()
+    assert {link for link in addresses if "://" in link} == {f"{address}/{page}" for page in outside}
+    beside = {link for link in addresses if "://" not in link}
+    assert beside and all((tmp_path / "mine" / link).is_file() for link in beside)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -195,7 +275,7 @@ def test_every_check_says_that_nothing_is_there_yet(check, answer, capsys):
     """Given what the learner copy holds, and given None: no exception, and no guess taken for an answer."""
     more = MORE[check]() if check in MORE else ()
     for nothing in (answer, None):
-        assert getattr(checks, check)(nothing, *more) is None
+        assert not getattr(checks, check)(nothing, *more)
         assert capsys.readouterr().out == f"{check}: {NOTHING}\n"
 
 
@@ -211,6 +291,6 @@ def test_a_copy_runs_from_another_folder(tmp_path):
     with own_kernel(LABHELPERS_RUN_DIR=str(tmp_path / "run")):
         nbclient.NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(mine)}}).execute()
     said = [output.text for cell in notebook.cells for output in cell.get("outputs", ()) if "text" in output]
-    exercises = sum("# TODO" in cell.source for cell in notebook.cells)
-    assert "".join(said).count(NOTHING) == exercises == 3
+    asked = sum("# TODO" in cell.source for cell in notebook.cells)
+    assert "".join(said).count(NOTHING) == asked == 3
     assert (tmp_path / "run" / "results.json").exists()

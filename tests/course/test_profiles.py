@@ -48,6 +48,7 @@ def test_rewards_may_be_a_list_or_text_with_commas(given):
         ("tiny", {"kl_coef": float("nan")}, ["kl_coef", "finite"]),
         ("tiny", {"lora_dropout": 1.0}, ["lora_dropout", "less than 1"]),
         ("tiny", {"dtype": "float46"}, ["dtype", "float64"]),
+        ("tiny", {"tracker": "tensorbord"}, ["tracker", "'tensorboard', 'wandb', 'mlflow' or 'trackio'"]),
         ("tiny", {"policy_model": 3}, ["policy_model", "text"]),
         ("tiny", {"rewards": []}, ["rewards", "at least one"]),
         ("tiny", {"rewards": 3}, ["rewards", "list"]),

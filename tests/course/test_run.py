@@ -1,6 +1,7 @@
 """start and record: the first cell of every notebook, and the numbers it is known by."""
 
 import errno
+import importlib.util
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy
@@ -18,7 +20,7 @@ import labhelpers
 from labhelpers import packages
 from labhelpers.course import run as run_module
 from labhelpers.course.run import read_results, record, start
-from labhelpers.errors import DataError, LabError, ModelError, ProfileError
+from labhelpers.errors import DataError, LabError, ModelError, ProfileError, UsageError
 from tests.support.paths import ROOT
 
 
@@ -190,6 +192,21 @@ def test_a_mistyped_override_is_refused_before_anything_is_made(folder):
     with pytest.raises(ProfileError, match="did you mean 'ppo_steps'"):
         start("notebook", run_dir=folder, ppo_step=3)
     assert not folder.exists()
+
+
+def test_a_tracker_that_is_not_installed_is_refused_before_anything_is_made(folder, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="package wandb is not installed"):
+        start("notebook", run_dir=folder, tracker="wandb")
+    assert not folder.exists()
+
+
+def test_a_tracker_writes_into_the_runs_folder_and_in_the_tiny_profile_stays_offline(folder, monkeypatch):
+    assert start("notebook", run_dir=folder).tracking.arguments == {"report_to": "none"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: ModuleSpec(name, None, origin="installed"))
+    run = start("notebook", run_dir=folder, tracker="wandb")
+    assert (run.tracking.tracker, run.tracking.folder, run.tracking.notebook) == ("wandb", folder, "notebook")
+    assert os.environ["WANDB_MODE"] == "offline"
 
 
 def test_what_one_notebook_asks_of_a_parameter_is_said_in_its_first_cell(folder):

@@ -360,6 +360,18 @@ def test_no_prompt_is_on_both_sides_and_adding_feedback_moves_none():
     assert set(pairs[1]["prompt"]) == set(test["prompt"])
 
 
+def test_a_prompt_is_the_same_whatever_system_its_lines_come_from(tmp_path):
+    """In every form of feedback: by its raw text it would be two prompts, and could stand on both sides of a split."""
+    texts = [f"Summarise:{end}Ann: Hi.{end}" for end in ("\n", "\r\n", "\r")]
+    rows = [plain(prompt, responses=(f"a{prompt}", "b"), annotator=str(n)) for n, prompt in enumerate(texts)]
+    rows += [a2i(prompt, [f"a{prompt}", "b"], ("1", "2")) for prompt in texts]
+    found = load_rankings(write(tmp_path / "x.jsonl", rows))
+    assert set(found["prompt"]) == {texts[0]} and {row[0] for row in found["responses"]} == {f"a{texts[0]}"}
+    talks = [preference(" Water.\n", " Stones.", TALK.replace("\n", end)) for end in ("\n", "\r\n")]
+    pairs, counts = load_preferences(write(tmp_path / "talks.jsonl", talks))
+    assert len(pairs) == 1 and counts["repeated"] == 1
+
+
 def test_neither_side_of_a_split_is_ever_empty():
     for seed in range(20):
         train, test = split_by_prompt(rankings(plain("Q1"), plain("Q2")), test_share=0.01, seed=seed)

@@ -173,12 +173,32 @@ def test_live_curves_are_drawn_only_where_somebody_watches(monkeypatch):
         return Handle()
 
     monkeypatch.setattr("IPython.display.display", display)
-    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     plots.LiveCurves(every=2).update(HISTORY)
-    assert not shown
-    monkeypatch.setenv("JPY_SESSION_NAME", "04_ppo_detoxification.ipynb")
+    assert not shown, "no kernel, nobody there"
     live = plots.LiveCurves(every=2)
+    live.watched = True
     for steps in range(1, 6):
         live.update(HISTORY[:steps])
     assert [how for how, _ in shown] == ["first", "again"], "at steps 2 and 4"
     assert all(image.data.startswith(b"\x89PNG") for _, image in shown)
+
+
+def test_a_front_end_that_could_ask_its_user_is_watched_and_an_execution_is_not():
+    """A real kernel: with every cell a front end says whether `input()` may ask; executors say that it may not."""
+    from jupyter_client.manager import start_new_kernel
+
+    from labhelpers.course.execution import own_kernel
+
+    texts = []
+    with own_kernel():
+        manager, client = start_new_kernel(kernel_name="python3")
+        try:
+            for person in (True, False):
+                client.execute_interactive(
+                    "from labhelpers import plots; print(plots.LiveCurves().watched)", allow_stdin=person, timeout=60,
+                    output_hook=lambda message: texts.append(message["content"].get("text", "")),
+                )  # fmt: skip
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
+    assert "".join(texts).split() == ["True", "False"]

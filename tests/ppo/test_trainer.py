@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from accelerate.tracking import GeneralTracker
 from datasets import Dataset
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -447,3 +448,37 @@ def test_two_processes_make_the_same_update_as_one(folders, tmp_path):
     assert ours["texts"] == expected["texts"]
     assert ours["stats"] == pytest.approx(expected["stats"], abs=1e-6)
     assert ours["parameters"] == pytest.approx(expected["parameters"], abs=1e-6)
+
+
+class Recorder(GeneralTracker):
+    """A tracker that keeps what it is told."""
+
+    name, requires_logging_directory = "recorder", False
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    @property
+    def tracker(self):
+        return self.told
+
+    def log(self, values, step=None, **_):
+        self.told.append((step, values))
+
+
+def test_a_tracker_gets_every_step_and_changes_none(folders, tmp_path):
+    """Also the steps before a resumption: its curves begin at the first step."""
+    plain, watched = make_trainer(folders), make_trainer(folders)
+    watched.tracker = Recorder()
+    run(plain, 2)
+    run(watched, 2)
+    assert_same(parameters(watched), parameters(plain))
+    history = [(row["step"], {name: row[name] for name in row if name != "step"}) for row in watched.history]
+    assert watched.tracker.told == history and [step for step, _ in history] == [1, 2]
+    watched.save(tmp_path)
+    resumed = make_trainer(folders)
+    resumed.tracker = Recorder()
+    resumed.resume(tmp_path)
+    run(resumed, 1)
+    assert resumed.tracker.told[:2] == history and [step for step, _ in resumed.tracker.told] == [1, 2, 3]

@@ -29,6 +29,8 @@ from labhelpers.reward.model import (
 )
 from labhelpers.reward.training import _arguments, _PromptTrainer, train_reward_model, training_rows, trl_loss
 from labhelpers.sources.locations import data_dir
+from labhelpers.tracking import Tracking
+from tests.support.events import curves
 from tests.support.models import PROMPTS, byte_tokenizer, save_model, save_sft_adapter
 
 LENGTH = 60  # tokens that the test model takes
@@ -232,6 +234,20 @@ def test_training_learns_is_silent_and_repeats(base, capfd):
         assert not model.model.training
         runs.append(scores(model))
     assert torch.equal(*runs) and runs[0][0] > runs[0][1]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_tracker_sees_the_log_and_changes_nothing(base, tmp_path, monkeypatch, capfd):
+    tracking = Tracking("tensorboard", tmp_path, "03_reward_model", started="today")
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "")  # is put back afterwards
+    tracking.prepare(offline=True)
+    models = new_reward_model(base), new_reward_model(base)
+    train_reward_model(models[0], preferences(), epochs=2, **TRAINING)
+    log = train_reward_model(models[1], preferences(), epochs=2, **TRAINING, reporting=tracking.arguments)
+    assert torch.equal(*map(scores, models))
+    found = curves(tmp_path / "tensorboard")["03_reward_model/today"]
+    for name in ("loss", "accuracy"):
+        assert found[f"train/{name}"] == [(row["step"], pytest.approx(row[name], rel=1e-6)) for row in log]
     assert capfd.readouterr() == ("", "")
 
 

@@ -351,3 +351,11 @@ def test_all_of_dialogsum_is_prepared_in_seconds(tmp_path):
     data = build_dataset(tmp_path, "train", tokenizer)
     assert time.perf_counter() - start < 60  # about 5 s on an idle machine; row by row it would be minutes
     assert len(data) == 12_460 and len(data[0]["input_ids"]) == 181
+
+
+def test_lines_of_a_dialogue_end_alike_whatever_system_wrote_them(tmp_path):
+    rows = [row(number, dialogue=f"Ann: Hi.{end}Bob: Hi.", summary=f"They{end}meet.")
+            for number, end in enumerate(("\n", "\r\n", "\r"))]  # fmt: skip
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    found = load_dialogues(tmp_path, "train")
+    assert set(found["dialogue"]) == {"Ann: Hi.\nBob: Hi."} and set(found["summary"]) == {"They\nmeet."}
