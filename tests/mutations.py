@@ -84,7 +84,7 @@ MUTATIONS = [
     Mutation("combining marks outside their words", "evaluation/words.py", 'r"\\w\\p{N}"', 'r"\\p{L}_\\p{N}"', "evaluation/test_before_after.py"),
     Mutation("stars read as ranks", "feedback/formats.py", "sorted(set(stars), reverse=True)", "sorted(set(stars))", "feedback/test_rankings.py"),
     Mutation("altered artifacts accepted", "course/artifacts.py", "if _sha256(folder / relative) != expected:", "if False:", "course/test_artifacts.py"),
-    Mutation("a copy is not searched for its solution", "course/exercises.py", "    _prove_cut(cut, pieces)\n", "", "course/test_exercises.py"),
+    Mutation("a copy is not searched for its solution", "course/solutions.py", "    _prove_cut(cut, pieces)\n", "", "course/test_solutions.py"),
     Mutation("a student may mark a cell as graded", "batch/submissions.py", "cell[\"metadata\"].pop(\"labhelpers\", None)", "pass", "batch/test_submissions.py"),
     Mutation("any link is kept on a student's page", "batch/pages.py", "return bool(_LINK.match(value))", "return True", "batch/test_pages.py"),
     Mutation("a bar left in an executed notebook", "plots/progress.py", "shown.update({}, raw=True)", "pass", "plots/test_progress.py"),
