@@ -76,8 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     exercises = commands.add_parser("exercises", help="write learner copies of the notebooks, solutions cut out")
     exercises.add_argument("folder", metavar="DIR", help="where they go")
     exercises.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="which, named as for labs run; none: all")
-    exercises.add_argument("--format", choices=["plain", "nbgrader"], default="plain", help="copies (default), or the "
-                           "source folder of an nbgrader course, DIR, with solutions that nbgrader cuts")  # fmt: skip
+    formats = "plain copies (the default), or, solutions included, the source folder of an nbgrader course in DIR"
+    exercises.add_argument("--format", choices=["plain", "nbgrader"], default="plain", help=formats)
     exercises.add_argument("--release", metavar="OUT.zip", help="also pack copies and package for students")
     there = exercises.add_mutually_exclusive_group()
     there.add_argument("--update", action="store_true", help="bring copies up to date, and keep what was written there")

@@ -71,7 +71,7 @@ def refuse_to_overwrite(files: Iterable[Path], force: bool, advice: str) -> None
 
 def write_files(folder: str | Path, contents: dict[Path, str | bytes]) -> list[Path]:
     """Writes files in and under `folder`, all or none of them. Raises LabError when that is not possible."""
-    for place in sorted({path.parent for path in contents} | {writable_folder(folder)}):
+    for place in {path.parent for path in contents}:
         writable_folder(place)
     try:
         write_all(contents)

@@ -1,0 +1,191 @@
+"""labs exercises --format nbgrader: what nbgrader makes of it, by its rules, and (slow) by nbgrader itself."""
+
+import importlib.util
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from labhelpers import cli
+from labhelpers.course.exercises import learner_copy
+from labhelpers.course.nbgrader import SETTINGS, instructor_version, released
+from labhelpers.course.solutions import cut_solutions, without_solutions
+from labhelpers.errors import NotebookError
+from tests.support.paths import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+IMPORTS = "from labhelpers.checks import check_leak, check_preferred"
+
+
+def roles(notebook):
+    """The cells of a notebook that nbgrader knows: [(grade_id, points or None, source)]."""
+    cells = [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
+    return [(c.metadata.nbgrader.grade_id, c.metadata.nbgrader.get("points"), c.source) for c in cells]
+
+
+def test_an_exercise_becomes_a_solution_and_a_locked_check(write_notebook):
+    exercise = "a = 1\n# solution\nx = 5  # so\n# end solution\n\nb = 2\ncheck_leak(x,\n  b)  # now\n"
+    path = write_notebook("01_first", IMPORTS, exercise)
+    made = nbformat.reads(instructor_version(path), 4)
+    nbformat.validate(made)
+    assert made.metadata["labhelpers"] == {"notebook": "01_first"}
+    assert [cell.id for cell in made.cells] == ["parameters", "cell-0", "cell-1", "cell-1-check"]
+    solution = "a = 1\n# TODO: your answer\nx = None  # so\n### BEGIN SOLUTION\nx = 5  # so\n### END SOLUTION"
+    check = "from labhelpers.checks import check_leak\n\nb = 2\nassert check_leak(x,\n  b)  # now"
+    assert roles(made) == [("cell-1", None, solution), ("cell-1-check", 1, check)]
+    both = [cell.metadata.nbgrader for cell in made.cells[2:]]
+    assert [(one.solution, one.grade, one.locked) for one in both] == [(True, False, False), (False, True, True)]
+
+
+def test_every_check_is_a_cell_and_a_point_of_its_own(write_notebook):
+    cell = "check_leak(0)\na = 1\n# solution\nx = 5\n# end solution\ncheck_mine(x)\ncheck_leak(x)\nprint(x)"
+    path = write_notebook("01_first", IMPORTS, "def check_mine(x): return x", cell, "check_leak(2)")
+    imported = "from labhelpers.checks import check_leak\n"
+    assert [
+        (name, source) for name, points, source in roles(nbformat.reads(instructor_version(path), 4)) if points
+    ] == [
+        ("cell-2", imported + "assert check_leak(0)"),
+        ("cell-2-check", "assert check_mine(x)"),
+        ("cell-2-check-2", imported + "assert check_leak(x)"),
+        ("cell-3", imported + "assert check_leak(2)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source, words",
+    [
+        ("ok = check_leak(1)", "lines of its own"),
+        ("for _ in range(2):\n    check_leak(1)", "lines of its own"),
+        ("a = 1; check_leak(1)", "lines of its own"),
+        ("print(check_leak(1))", "lines of its own"),
+        ("# solution\nx = 'END SOLUTION'\ny = 6\n# end solution", "BEGIN SOLUTION or END SOLUTION"),
+        ("text = '''\nBEGIN SOLUTION'''", "BEGIN SOLUTION or END SOLUTION"),
+        ("# solution\nx = 5", "is alone"),
+    ],
+)
+def test_what_nbgrader_would_not_grade_or_not_cut_is_refused(write_notebook, source, words):
+    path = write_notebook("01_first", IMPORTS, source)
+    with pytest.raises(NotebookError, match=words) as caught:
+        instructor_version(path)
+    assert (caught.value.notebook, caught.value.cell) == ("01_first", 3)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_nbgrader_releases_of_every_notebook_is_the_learner_copy(path):
+    """Cell by cell the placeholders of the plain copy, the same checks, and no solution."""
+    made = nbformat.reads(instructor_version(path), 4)
+    source = {cell.id: cell.source for cell in made.cells}
+    plain = nbformat.reads(learner_copy(path), 4)
+    for cell, original in zip(plain.cells, nbformat.read(path, 4).cells, strict=True):
+        if cell.cell_type != "code":
+            continue
+        parts = [name for name in source if name == cell.id or name.startswith(f"{cell.id}-check")]
+        joined = "\n".join(released(source[name]) for name in parts)
+        joined = re.sub(r"^from labhelpers.checks import check_\w+\n+", "", joined, flags=re.MULTILINE)
+        plain_lines = [line for line in cell.source.splitlines() if line]
+        own_import = [line for line in plain_lines if line.startswith("from labhelpers.checks import")]
+        lines = [
+            line.removeprefix("assert " * line.startswith("assert check_")) for line in joined.splitlines() if line
+        ]
+        assert lines == [line for line in plain_lines if line not in own_import]
+        for name in parts:
+            assert ("BEGIN SOLUTION" in source[name]) == ("# solution" in original.source and name == cell.id)
+    asked = sum(bool(re.search(r"^check_\w+\(", cell.source, re.MULTILINE)) for cell in plain.cells)
+    assert sum(points or 0 for _, points, _ in roles(made)) == asked >= 2
+
+
+def test_the_folder_of_a_course_and_what_is_there_already(write_notebook, tmp_path, capsys):
+    write_notebook("01_first", "1 + 1")
+    write_notebook("02_second", "2 + 2")
+    course = tmp_path / "course"
+    arguments = ["exercises", str(course), "--format", "nbgrader"]
+    assert cli.main([*arguments[:2], "01", *arguments[2:]]) == 0
+    files = {path.relative_to(course).as_posix() for path in course.rglob("*") if path.is_file()}
+    assert files == {"source/01_first/01_first.ipynb", "nbgrader_config.py"}
+    assert (course / "nbgrader_config.py").read_text() == SETTINGS
+    (course / "nbgrader_config.py").write_text("# mine")
+    capsys.readouterr()
+    assert cli.main(arguments) == 2
+    assert "01_first.ipynb" in capsys.readouterr().err
+    assert cli.main([*arguments, "--force"]) == 0
+    assert "nbgrader_config.py was there and is kept" in capsys.readouterr().out
+    assert (course / "nbgrader_config.py").read_text() == "# mine"
+    for wrong in ("--update", "--release=x.zip"):
+        assert cli.main([*arguments, wrong]) == 2
+        assert "plain copies" in capsys.readouterr().err
+
+
+def answered(copy, answers):
+    """A released copy with these answers behind the placeholders: cell id -> code."""
+    for cell in copy.cells:
+        if cell.id in answers:
+            cell.source += f"\n{answers[cell.id]}"
+    return copy
+
+
+def nbgrader(course, *arguments):
+    """One of nbgrader's commands in the root of a course. It calls alembic, which is beside this Python, by name."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = [sys.executable, "-m", "nbgrader", *arguments]
+    done = subprocess.run(command, cwd=course, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stderr
+
+
+def scores(course):
+    """By the database in which nbgrader keeps its grades: student -> (points, points to be had)."""
+    query = """SELECT student.id, SUM(grade.auto_score), SUM(grade_cells.max_score) FROM grade
+        JOIN grade_cells ON grade.cell_id = grade_cells.id
+        JOIN submitted_notebook ON grade.notebook_id = submitted_notebook.id
+        JOIN submitted_assignment ON submitted_notebook.assignment_id = submitted_assignment.id
+        JOIN student ON submitted_assignment.student_id = student.id GROUP BY student.id"""
+    with sqlite3.connect(course / "gradebook.db") as database:
+        return {student: (got, most) for student, got, most in database.execute(query)}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("nbgrader") is None,
+    reason="nbgrader is no part of the course's environment; docs/teaching.md says how this test is run with it",
+)
+@pytest.mark.parametrize("name", ["00_rlhf_tour", "02_human_feedback"])
+def test_nbgrader_releases_no_solution_and_grades_full_partial_none(name, tmp_path):
+    """generate_assignment, then autograde of a right, a wrong, a careless and an untouched copy."""
+    course = tmp_path / "course"
+    assert cli.main(["exercises", str(course), name, "--format", "nbgrader"]) == 0
+    nbgrader(course, "generate_assignment", name)
+    release = course / "release" / name / f"{name}.ipynb"
+    master = {cell.id: cell for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4).cells}
+    right = {}
+    for cell in nbformat.read(release, 4).cells:
+        if cell.metadata.get("nbgrader", {}).get("solution"):
+            original = master[cell.id].source
+            assert cell.source.strip("\n") == cut_solutions(original).split("\n\n")[0]
+            right[cell.id] = original.split("# solution\n")[1].split("# end solution")[0]
+            assert right[cell.id] not in release.read_text()
+            assert without_solutions(original)
+    assert len(right) >= 2
+    partial = dict(list(right.items())[:1])
+    hands_in = {"right": right, "wrong": partial, "untouched": {}}
+    for student, answers in hands_in.items():
+        place = course / "submitted" / student / name
+        place.mkdir(parents=True)
+        nbformat.write(answered(nbformat.read(release, 4), answers), place / release.name)
+    # Somebody who has overwritten the locked cells, and answered nothing.
+    cheating = nbformat.read(release, 4)
+    for cell in cheating.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade"):
+            cell.source = "print('right.')"
+    (course / "submitted" / "cheating" / name).mkdir(parents=True)
+    nbformat.write(cheating, course / "submitted" / "cheating" / name / release.name)
+    nbgrader(course, "autograde", name)
+    most = len(right)
+    found = scores(course)
+    print(found)
+    assert found == {"right": (most, most), "wrong": (1, most), "untouched": (0, most), "cheating": (0, most)}
+    assert all((course / "autograded" / student / ".run" / "results.json").is_file() for student in found)
