@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -117,12 +116,11 @@ def test_a_student_unpacks_installs_and_works(tmp_path):
     subprocess.run([python, "-m", "pip", "install", "-c", "constraints.txt", *no_network], cwd=place, check=True)
     clean = {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     notebook = place / "02_human_feedback.ipynb"
-    run = [python, "-m", "labhelpers.cli", "run", notebook.name, "--output-dir", "run"]
+    run = [python, "-m", "labhelpers.cli", "run", notebook.name, "--output-dir", tmp_path / "run"]
     done = subprocess.run(run, cwd=place, capture_output=True, text=True, env=clean)
     assert done.returncode == 0, done.stderr
     where = "import labhelpers; print(labhelpers.__file__)"
     found = subprocess.run([python, "-c", where], cwd=place, env=clean, capture_output=True, text=True).stdout
     assert found.startswith(str(place))
-    executed = (place / "run" / "notebooks" / notebook.name).read_text()
+    executed = (tmp_path / "run" / "notebooks" / notebook.name).read_text()
     assert executed.count("nothing there yet") == 3
-    shutil.rmtree(place / ".venv")
