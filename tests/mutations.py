@@ -85,6 +85,8 @@ MUTATIONS = [
     Mutation("stars read as ranks", "feedback/formats.py", "sorted(set(stars), reverse=True)", "sorted(set(stars))", "feedback/test_rankings.py"),
     Mutation("altered artifacts accepted", "course/artifacts.py", "if _sha256(folder / relative) != expected:", "if False:", "course/test_artifacts.py"),
     Mutation("a copy is not searched for its solution", "course/solutions.py", "    _prove_cut(cut, pieces)\n", "", "course/test_solutions.py"),
+    Mutation("an update writes over what a student wrote", "course/handed_out.py", "if my_print == base:", "if ours is not None:", "course/test_handed_out.py"),
+    Mutation("what nbgrader would release is not compared", "course/nbgrader.py", "if released(marked) != cut_solutions(own).strip(\"\\n\"):", "if False:", "course/test_nbgrader.py"),
     Mutation("a student may mark a cell as graded", "batch/submissions.py", "cell[\"metadata\"].pop(\"labhelpers\", None)", "pass", "batch/test_submissions.py"),
     Mutation("any link is kept on a student's page", "batch/pages.py", "return bool(_LINK.match(value))", "return True", "batch/test_pages.py"),
     Mutation("a bar left in an executed notebook", "plots/progress.py", "shown.update({}, raw=True)", "pass", "plots/test_progress.py"),

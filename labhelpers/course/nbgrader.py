@@ -17,7 +17,7 @@ from pathlib import Path
 
 from labhelpers.course.exercises import read_document, refuse_to_overwrite, text_of, write_files
 from labhelpers.course.notebooks import find_notebooks, parse_code
-from labhelpers.course.solutions import cut_solutions, placeholder, split_at_marks, without_solutions
+from labhelpers.course.solutions import cut_solutions, placeholder, split_at_marks
 from labhelpers.errors import NotebookError
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -155,12 +155,14 @@ def _imported_checks(cells: Iterable) -> set[str]:
     """What the cells import from `labhelpers.checks`."""
     found = set()
     for cell in cells:
-        if cell.cell_type == "code" and "labhelpers.checks" in cell.source:
-            nodes = ast.walk(parse_code(without_solutions(cell.source)))
-            imports = [
-                node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "labhelpers.checks"
-            ]
-            found |= {alias.name for node in imports for alias in node.names}
+        if cell.cell_type != "code":
+            continue
+        try:
+            nodes = list(ast.walk(parse_code(cell.source)))
+        except SyntaxError:  # a magic of the whole cell
+            continue
+        imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "labhelpers.checks"]
+        found |= {alias.name for node in imports for alias in node.names}
     return found
 
 
@@ -175,10 +177,12 @@ def _checks(source: str) -> Iterator[ast.Expr]:
         if not called:
             continue
         alone = isinstance(statement, ast.Expr) and [statement.value] == called
+        # Where IPython's commands had to be translated first, the lines may have moved.
+        found_there = source.split("\n")[statement.lineno - 1].startswith(called[0].func.id)
         sharing = [
             one for one in tree.body if one.lineno <= statement.end_lineno and one.end_lineno >= statement.lineno
         ]
-        if not alone or sharing != [statement]:
+        if not alone or not found_there or sharing != [statement]:
             raise NotebookError(
                 f"the check {called[0].func.id!r} is called inside a longer statement or line: for nbgrader a call "
                 "must be a statement on lines of its own"

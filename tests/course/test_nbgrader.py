@@ -204,4 +204,6 @@ def rights_in_a_cohort(course, name):
     (course / "plan.yaml").write_text(f"notebooks: [{name}]\nsubmissions: cohort\nweak_isolation: true\n")
     cli.main(["batch", str(course / "plan.yaml"), "--output-dir", str(course / "graded")])
     with open(course / "graded" / "grades.csv", encoding="utf-8", newline="") as file:
-        return {row["student"]: list(row.values()).count("right") for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
+    verdicts = {row["student"]: [value for name, value in row.items() if ": check_" in name] for row in rows}
+    return {student: said.count("right") for student, said in verdicts.items()}
