@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PretrainedConfig, T5Config
 
@@ -150,7 +151,7 @@ def policy_config(location: str) -> PretrainedConfig | None:
     if folder and (Path(folder) / "config.json").is_file():
         try:
             return AutoConfig.from_pretrained(folder)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, StrictDataclassError) as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"config.json of {str(location)!r} is no model's that is known here: {reason}") from error
     shape = _PUBLISHED.get(identity[0]) if identity else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,7 +81,14 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
         n_train = len(kept) - math.ceil(TEST_SHARE * len(kept))
         while 0 < n_train < len(kept) and kept[n_train]["dialogue"] == kept[n_train - 1]["dialogue"]:
             n_train += 1
-        kept = kept[:n_train] if split == "train" else kept[n_train:]
+        train, test = kept[:n_train], kept[n_train:]
+        if shared := {row["dialogue"] for row in train} & {row["dialogue"] for row in test}:
+            warnings.warn(
+                f"{source}: {len(shared)} dialogues stand in both parts of the split, since their rows do not follow "
+                "each other. Sort the file by dialogue, or give a folder with train, validation and test files.",
+                stacklevel=2,
+            )
+        kept = train if split == "train" else test
     if not kept:
         raise DataError(
             f"none of the {len(rows)} dialogues is left for {split!r} at {shortest} < characters <= {longest}; "
