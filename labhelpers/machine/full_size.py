@@ -39,7 +39,7 @@ _PUBLISHED = {
     "google/flan-t5-large": {"d_model": 1024, "d_ff": 2816, "num_layers": 24, "num_heads": 16},
     "google/flan-t5-xl": {"d_model": 2048, "d_ff": 5120, "num_layers": 24, "num_heads": 32},
 }
-# What the original lab prints, for FLAN-T5-base with LoRA of rank 32 and for DialogSum's train split.
+# What the PPO lab prints, for FLAN-T5-base with LoRA of rank 32 and for DialogSum's train split.
 LABS_PARAMETERS = "3,539,713 of 251,117,569"
 LABS_ROWS = "12,460 dialogues, 10,022 kept, 8,017 and 2,005 in its parts"
 _ROBERTA_BASE = 124_647_170  # parameters, with a head of two classes
@@ -84,7 +84,7 @@ class Speed:
 def examine_full(settings: Profile) -> list[Finding]:
     """The findings for a full-size run: device, precision, cache, disk, memory, seconds per PPO step.
 
-    The original lab's numbers of parameters and dialogues stand beside those of this profile.
+    The PPO lab's numbers of parameters and dialogues stand beside those of this profile.
     """
     device = resolve_device(settings.device)
     findings = [Finding("device", _device_name(device), True), *_in_cache(settings), *_rows(settings)]

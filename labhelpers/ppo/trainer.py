@@ -1,4 +1,4 @@
-"""The PPO loop's trainer: `generate` -> (your reward) -> `step`, with the names the labs use.
+"""The PPO loop's trainer: `generate` -> (your reward) -> `step`, with the names that the PPO lab uses.
 
 for batch in itertools.islice(trainer.dataloader, ppo_steps):
     rollout = trainer.generate(batch["query"], max_new_tokens=48)

@@ -34,7 +34,7 @@ PROMPT = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n"
 SPLITS = ("train", "validation", "test")
 FACT_KEYS = ("who", "what", "when", "where", "how_much")
 COLUMNS = ("id", "dialogue", "summary", "topic", "references", "facts", "template")
-TEST_SHARE = 0.2  # of dialogues given as one file: the last fifth, unshuffled, as the original lab splits
+TEST_SHARE = 0.2  # of dialogues given as one file: the last fifth, unshuffled, as the PPO lab splits
 
 
 def format_prompt(dialogue: str) -> str:
