@@ -113,7 +113,8 @@ def examine_full(settings: Profile) -> list[Finding]:
     findings.append(
         Finding(
             "trained parameters",
-            f"{shape.adapter + head:,} of {shape.parameters + shape.adapter + head:,}; in the lab {LABS_PARAMETERS}",
+            f"{shape.adapter + head:,} of {shape.parameters + shape.adapter + head:,}; "
+            f"in the PPO lab {LABS_PARAMETERS}",
             True,
         )
     )
@@ -293,7 +294,7 @@ def _in_cache(settings: Profile) -> list[Finding]:
 
 
 def _rows(settings: Profile) -> list[Finding]:
-    """The number of dialogues, counted as in the lab; no finding before they are downloaded."""
+    """The number of dialogues, counted as in the PPO lab; no finding before they are downloaded."""
     if hub_id(settings.dialogues) and not cached_folder(settings.dialogues, "dataset"):
         return []
     try:
@@ -304,7 +305,7 @@ def _rows(settings: Profile) -> list[Finding]:
         return [Finding("dialogues", str(error), False)]
     held_out = math.ceil(TEST_SHARE * kept)
     found = f"{rows:,} dialogues, {kept:,} kept, {kept - held_out:,} and {held_out:,} in its parts"
-    return [Finding("dialogues", f"{found}; in the lab {LABS_ROWS}", True)]
+    return [Finding("dialogues", f"{found}; in the PPO lab {LABS_ROWS}", True)]
 
 
 def _download_size(settings: Profile) -> float:

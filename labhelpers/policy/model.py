@@ -98,7 +98,7 @@ class Policy(nn.Module):
             yield
 
     def trainable_parameters(self) -> tuple[int, int]:
-        """(trainable, all) parameters, the value head included: the lab's 3,539,713 of 251,117,569."""
+        """(trainable, all) parameters, the value head included: the PPO lab's 3,539,713 of 251,117,569."""
         return count_parameters(self)
 
     def checkpoint_gradients(self) -> None:

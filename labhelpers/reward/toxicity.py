@@ -136,8 +136,8 @@ def evaluate_toxicity(
 class ToxicityReward:
     """The reward of the PPO lab: the classifier's raw logit of `harmless_label`, found by name.
 
-    Scored on the response alone; `score_prompt` scores prompt + response as the lab does, where the prompt's own words
-    dilute the difference (a too long text then loses its beginning, not the response). Raises ModelError as
+    Scored on the response alone; `score_prompt` scores prompt + response as the PPO lab does, where the prompt's own
+    words dilute the difference (a too long text then loses its beginning, not the response). Raises ModelError as
     `harmless_index` does.
     """
 
