@@ -139,6 +139,13 @@ def test_links_inside_the_repository_lead_somewhere(page):
     assert broken_links(page, prose(page)) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_is_said_of_the_original_lab_says_which_lab_and_where(page):
+    notes = re.findall(r"In the original lab\*\*(.{0,300})", prose(page), re.DOTALL)
+    vague = [note for note in notes if not re.match(r" \((PPO|reward-model) lab, [^)]*(section|cell)", note)]
+    assert vague == []
+
+
 def test_a_stale_name_and_a_broken_link_would_be_found():
     assert missing_names("`load_policy` and `load_old_policy`, `PPOTrainer.step` and `OldTrainer(x)`") == [
         "load_old_policy", "OldTrainer",
