@@ -35,11 +35,11 @@ PROMPT = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n"
 SPLITS = ("train", "validation", "test")
 FACT_KEYS = ("who", "what", "when", "where", "how_much")
 COLUMNS = ("id", "dialogue", "summary", "topic", "references", "facts", "template")
-TEST_SHARE = 0.2  # of dialogues given as one file: the last fifth, unshuffled, as the original lab splits
+TEST_SHARE = 0.2  # of dialogues given as one file: the last fifth, unshuffled, as the PPO lab splits
 
 
 def format_prompt(dialogue: str) -> str:
-    """The lab's instruction around one dialogue. (The dialogue itself may hold braces.)"""
+    """The PPO lab's instruction around one dialogue. (The dialogue itself may hold braces.)"""
     return PROMPT.replace("{dialogue}", dialogue)
 
 
@@ -48,7 +48,7 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
 
     `location` is a folder with `train`, `validation` and `test` as `.jsonl` or `.csv`, one such file, an fsspec address
     of either, or a Hub id (`owner/name`, `owner/name@revision`). Dialogues of `min_chars < len <= max_chars` characters
-    are kept. One file is first filtered, then split 80/20 unshuffled into `train` and `test`, in the lab's order
+    are kept. One file is first filtered, then split 80/20 unshuffled into `train` and `test`, in the PPO lab's order
     (12,460 rows -> 10,022 -> 8,017 and 2,005); therefore ask for both parts with the same limits. (Rows of one dialogue
     that follow each other are not parted: should the cut fall between them, all of them are in `train`.)
 
@@ -118,7 +118,7 @@ def resampling_units(dialogues: Sequence[str], templates: Sequence[str | None]) 
 def build_dataset(
     location, split: str, tokenizer, min_chars: int = 200, max_chars: int = 1000, max_rows: int | None = None
 ) -> Dataset:
-    """`load_dialogues` and the lab's two columns: `query`, the prompt's text, and `input_ids`, its tokens.
+    """`load_dialogues` and the PPO lab's two columns: `query`, the prompt's text, and `input_ids`, its tokens.
 
     `max_rows` keeps only the first rows. `query` is the text itself; the lab decodes the tokens instead, which puts
     `</s>` and lost line breaks into it. Raises DataError like `load_dialogues`.
