@@ -108,7 +108,7 @@ def read_document(notebook: Path):
 
     try:
         document = nbformat.read(notebook, as_version=4)
-    except (OSError, ValueError, nbformat.ValidationError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, nbformat.ValidationError) as error:
         raise NotebookError(f"{notebook} cannot be read as a notebook: {str(error).splitlines()[0]}") from None
     for cell in document.cells:
         cell.source = unix_lines(cell.source)
