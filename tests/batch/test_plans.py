@@ -171,3 +171,8 @@ def test_submissions_stand_alone(plan_file, tmp_path):
     (tmp_path / "cohort" / "ada").mkdir()
     with pytest.raises(UsageError, match="cannot stand beside 'grid'"):
         load_plan(plan_file("notebooks: [03]\nsubmissions: cohort\ngrid: {seed: [1]}"))
+
+
+def test_a_merge_key_is_no_field(plan_file):
+    text = "notebooks: [03]\nparameters:\n  <<: {ppo_steps: 1}\n  seed: 3\n"
+    assert load_plan(plan_file(text)).parameters == {"ppo_steps": 1, "seed": 3}

@@ -101,6 +101,23 @@ def test_tensors_that_are_no_pairs_of_factors_are_refused(tmp_path, sft, change)
         read_adapter(altered(sft, tmp_path / change, tensors), tiny_model("t5"))
 
 
+@pytest.mark.parametrize(
+    "named", [{"target_modules": ["q"]}, {"layers_to_transform": [0]}, {"exclude_modules": ["v"]}], ids=str
+)
+def test_layers_that_the_config_does_not_name_are_refused(tmp_path, sft, named):
+    """peft would leave them out and say nothing, and a fold would put them in."""
+    fewer = altered(sft, tmp_path / "fewer", **named)
+    with pytest.raises(ModelError, match="holds . layers that its adapter_config.json does not name|plain LoRA"):
+        read_adapter(fewer, tiny_model("t5"))
+
+
+def test_a_file_cut_short_is_damaged(tmp_path, sft):
+    file = sft / ADAPTER_FILE
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="adapter_model.safetensors is damaged.*again"):
+        read_adapter(sft, tiny_model("t5"))
+
+
 def test_a_model_that_refused_an_adapter_is_as_it_was(tmp_path, sft):
     base = tiny_model("t5")
     before = {name: p.clone() for name, p in base.named_parameters()}
