@@ -98,9 +98,9 @@ def check_cells(master: Path) -> list[CheckCell]:
 def with_checks(content: bytes, graded: Iterable[CheckCell]) -> bytes:
     """A student's notebook with the course's checks, as it is run.
 
-    After each cell that calls a check, a cell with the course's own call is added. Only the verdicts of these added
-    cells count (see `is_added`). When a cell raises an error, the cells after it still run. Content that is not a
-    notebook is returned unchanged; the run will report it.
+    The course's own cells that call checks are added, each after the student's cell that it belongs to. Only verdicts
+    from the added cells count (see `is_added`). When a cell raises an error, the cells after it still run. Content that
+    is not a notebook is returned unchanged; the run will report it.
     """
     try:
         document = parse_notebook(content)

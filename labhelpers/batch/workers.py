@@ -85,7 +85,7 @@ def default_output(plan: Plan) -> Path:
 
 
 def describe(plan_file: str | Path, output_dir: str | Path | None = None, workers: int | None = None) -> list[str]:
-    """The lines of `--dry-run`: the runs, and the time and memory that earlier runs let expect. Writes nothing."""
+    """The lines of `--dry-run`: the runs, and estimates of time and memory from earlier runs. Writes nothing."""
     plan = load_plan(plan_file)
     runs = expand(plan)
     _check_dasks_settings()

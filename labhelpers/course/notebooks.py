@@ -18,8 +18,8 @@ def notebooks_dir(explicit: str | Path | None = None) -> Path:
     folder = Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "notebooks"
     if not folder.is_dir():
         raise UsageError(
-            f"no notebooks: {folder} is not a folder; set LABHELPERS_NOTEBOOKS to the notebooks/ of a clone, or give "
-            "the paths of notebooks"
+            f"no notebooks: {folder} is not a folder; set LABHELPERS_NOTEBOOKS to the notebooks folder of a clone, "
+            "or give the paths of notebooks"
         )
     return folder.resolve()
 

@@ -207,8 +207,8 @@ class Policy(nn.Module):
     def save(self, folder: str | Path) -> None:
         """Writes a standard peft adapter *relative to the bare base* (SFT and PPO folded together) and the value head.
 
-        `PeftModel.from_pretrained(bare_base, folder)` gives this policy. The PPO adapter alone would
-        load without an error too, but give another policy: it was trained on base + SFT.
+        `PeftModel.from_pretrained(bare_base, folder)` gives this policy. The PPO adapter alone would load
+        without an error too, but give another policy: it was trained on base + SFT.
 
         The saved adapter is read again and compared with this policy. Raises ModelError when they differ; do not use
         the files in `folder` then.

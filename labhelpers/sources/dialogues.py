@@ -177,7 +177,7 @@ def _split_file(files: list[str], folder: str, split: str) -> str:
 
 
 def _hub_records(name: str, split: str) -> Iterator[Record]:
-    """The rows of a Hub data set, from its table of that split, or without one, by the library `datasets`."""
+    """The rows of a Hub data set, read from its table of that split, or by `datasets` when it has no table."""
     import datasets
 
     folder = hub_folder(name, "dataset")
