@@ -119,7 +119,7 @@ def _with_notebooks(file: Path, notebook: Path) -> Path:
         ("notebooks: [03]\ngrid: {1: [1]}", "field 'grid': must be a table of names"),
         ("notebooks: [03]\nprofile: 3", "field 'profile': must be the name of a profile, not 3"),
         ("notebooks: [03]\nparameters: 3", "field 'parameters': must be a table"),
-        ("notebooks: [03]\nparameters: {sede: 1}", "field 'parameters.sede': none of the notebooks .* did you mean 'seed'"),
+        ("notebooks: [03]\nparameters: {sede: 1}", "field 'parameters.sede': none of .* did you mean 'seed'"),
         ("notebooks: [03]\nparameters: {seed: x}", "field 'parameters.seed': parameter 'seed' must be like 0"),
         ("notebooks: [03]\nparameters: {profile: full}", "field 'parameters.profile': .*the field 'profile'"),
         ("notebooks: [03]\ngrid: {}", "field 'grid': is empty"),
