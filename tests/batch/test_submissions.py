@@ -102,10 +102,10 @@ def test_what_archives_and_file_systems_add_is_no_student(hand_in, masters):
 
 
 def test_a_notebook_without_a_students_name_is_not_left_out_silently(hand_in, masters, tmp_path):
-    with pytest.raises(UsageError, match="holds 01_first.ipynb, and nothing says whose it is: put it into a folder"):
+    with pytest.raises(UsageError, match="holds 01_first.ipynb, and nothing says which student it is from: put it"):
         hand_in({"ada/01_first.ipynb": masters[0], "01_first.ipynb": masters[0]})
     (tmp_path / "plan.yaml").write_text("notebooks: [01]\nsubmissions: handed-in")
-    with pytest.raises(UsageError, match="field 'submissions': .* nothing says whose it is"):
+    with pytest.raises(UsageError, match="field 'submissions': .* nothing says which student it is from"):
         load_plan(tmp_path / "plan.yaml")
 
 

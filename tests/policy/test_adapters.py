@@ -68,7 +68,7 @@ def test_an_adapter_of_six_layers_does_not_fit_two(tmp_path, sft):
 
 def test_an_adapter_of_fewer_layers_is_another_models(tmp_path, sft):
     fewer = altered(sft, tmp_path / "fewer", lambda old: {n: t for n, t in old.items() if "block.0." in n})
-    with pytest.raises(ModelError, match="target_modules name 6 layers of T5.* holds nothing for, .*block.1"):
+    with pytest.raises(ModelError, match="target_modules name 6 layers of T5.* has no tensors for, .*block.1"):
         make_policy(tiny_model("t5"), fewer)
 
 
@@ -183,7 +183,7 @@ def test_other_methods_are_no_lora(tmp_path):
 )
 def test_neither_end_of_a_model_is_adapted(family, targets):
     """peft would save the embeddings whole, and tied ones move at both ends."""
-    with pytest.raises(ModelError, match=f"stands on .*{targets[-1]} .*not on embeddings or the output layer"):
+    with pytest.raises(ModelError, match=f"is on .*{targets[-1]} .*not on embeddings or the output layer"):
         make_policy(tiny_model(family), target_modules=targets)
 
 
