@@ -34,9 +34,10 @@ class RunOutcome:
 
     `notebook` and `cell` (the number in `In [4]`) say where it ended, if not well, `last_lines` what was shown there,
     `executed` the file of that notebook, relative to the run's folder. `results` are `{notebook: {name: value}}`,
-    `verdicts` of a submission's checks `{notebook: {check: "right." or "not yet. …"}}`. `missing` are notebooks that
-    a student has not handed in, `remarks` say what else is odd about the submission. `started` is in seconds since
-    1970. `archive` is the packed folder of a run that was done elsewhere; it travels, and is not kept here.
+    `verdicts` of a submission's checks `{notebook: {check: "right." or "not yet. …"}}`. `student_id` is the number that
+    a learning platform has for the student, None where the files do not say one. `missing` are notebooks that a student
+    has not handed in, `remarks` say what else is odd about the submission. `started` is in seconds since 1970.
+    `archive` is the packed folder of a run that was done elsewhere; it travels, and is not kept here.
     """
 
     id: str
@@ -54,6 +55,7 @@ class RunOutcome:
     notebook_seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     results: dict[str, dict] = dataclasses.field(default_factory=dict)
     student: str | None = None
+    student_id: str | None = None
     missing: list[str] = dataclasses.field(default_factory=list)
     remarks: list[str] = dataclasses.field(default_factory=list)
     verdicts: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
@@ -72,7 +74,8 @@ class RunOutcome:
         """The text of `status.json`."""
         kept = dataclasses.asdict(dataclasses.replace(self, archive=None))
         del kept["archive"]
-        return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+        return text.encode(errors="replace").decode()  # a notebook may show half a character, which no file can hold
 
     @classmethod
     def from_json(cls, text: str) -> RunOutcome:
