@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from labhelpers.batch.feedback import file_names
 from labhelpers.batch.isolation import why_not_isolated
 from labhelpers.cli import main
 
@@ -39,7 +40,7 @@ def answered(copy, pairs, guess, share, first=""):
 
 
 def hostile(copy, victim):
-    """Prints a verdict, looks into a neighbour's folder, shows scripts wherever text can be shown, and ends its kernel."""
+    """Prints a verdict, looks into a neighbour's folder, shows scripts wherever it can, and ends its kernel."""
     peek = f"print('check_pairs_of: right.')\ntry:\n    print('SEEN', open({str(victim)!r}).read()[:20])\n"
     peek += "except OSError as error:\n    print('not seen', type(error).__name__)"
     document = json.loads(answered(copy, f"raise ValueError({MARKUP!r})", f"print({MARKUP!r})", 1.0, peek))
@@ -132,17 +133,20 @@ def test_an_instructors_afternoon(browser, tmp_path):
     assert "rank 1 is the best" in grades["bob"]["Feedback comments"]
 
     desk = read_all(browser, out, 1280, tmp_path)
-    assert desk == read_all(browser, out, 390, tmp_path)
+    phone = read_all(browser, out, 390, tmp_path)
+    assert {address: text.split() for address, text in desk.items()} == {a: text.split() for a, text in phone.items()}
     the_class = desk[(out / "index.html").as_uri()]
     assert "2 × 02 pairs of: chosen and rejected have changed places" in the_class
-    own = {Path(unquote(address)).stem: text for address, text in desk.items() if "/feedback/" in address}
+    names = file_names(students)
+    own = {student: desk[(out / "feedback" / f"{name}.html").as_uri()] for student, name in names.items()}
+    for student, text in own.items():
+        assert student in text and not [other for other in students if other != student and other in text]
     assert "3 of 3 exercises are right" in own["Ada Lee"]
     assert "nothing there yet" in own["cy"] and "It did not run to its end: failed" in own["gus"]
-    assert len(desk) == 1 + 6 + 5  # the class, its students, and the notebooks that could be run
-    ran = [text for address, text in desk.items() if "mallory" in unquote(address) and NOTEBOOK in address]
-    assert len(ran) == 1 and ("not seen FileNotFoundError" in ran[0] or why)
-    for student in students:
-        about = own[student if student != MALLORY else "mallory _img src=x onerror=document.title='owned'_"]
-        assert student in about and not [one for one in students if one != student and one in about]
+    assert str(tmp_path) not in own["gus"]  # what is wrong with a file, not where the instructor keeps it
+    # The notebooks that could be run are linked from the class and from the student's page.
+    assert len(desk) == 1 + 6 + 2 * 5
+    ran = desk[(out / "feedback" / names[MALLORY] / f"{NOTEBOOK}.html").as_uri()]
+    assert "check_pairs_of: right." in ran and ("not seen FileNotFoundError" in ran or why)
     with zipfile.ZipFile(out / "feedback.zip") as archive:
         assert len(archive.namelist()) == 6 + 5 and archive.testzip() is None

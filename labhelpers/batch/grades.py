@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -92,10 +93,11 @@ def _answer(outcome: RunOutcome, notebook: str, check: str) -> Answer:
 
 
 def _comment(outcome: RunOutcome, given: Sequence[Answer]) -> str:
-    """The feedback of one student as plain lines: the points, each exercise, and what was odd about the files."""
+    """The feedback of one student in lines: the points, each exercise, and what was odd about the files. Escaped, since
+    Moodle reads it as HTML."""
     lines = [f"{points(given)} of {len(given)} right."]
     lines += [f"{answer.name}: {answer.verdict}. {answer.message}".strip() for answer in given]
-    return "\n".join([*lines, *outcome.remarks])
+    return html.escape("\n".join([*lines, *outcome.remarks]), quote=False)
 
 
 def _as_text(value):

@@ -142,7 +142,7 @@ def test_grades_are_a_line_per_student(tmp_path):
 
 
 def test_grades_have_what_learning_platforms_import(tmp_path):
-    verdicts = {"01": {"check_a": "right.", "check_b": "not yet. the sign, is wrong."}}
+    verdicts = {"01": {"check_a": "right.", "check_b": "not yet. the sign, is <b>."}}
     outcomes = [
         RunOutcome("a1", student="Ada Lee", student_id="444", status="finished", verdicts=verdicts),
         RunOutcome("b2", student="bob", status="failed", missing=["01"], remarks=["01: other notebook (x)"]),
@@ -152,7 +152,7 @@ def test_grades_have_what_learning_platforms_import(tmp_path):
     # Moodle's grading worksheet needs these three headings, and knows a participant by "Participant NUMBER".
     assert (ada["Identifier"], ada["Grade"], ada["Last modified (grade)"]) == ("Participant 444", "1", "")
     assert (ada["student id"], ada["Maximum grade"], bob["student id"], bob["Identifier"]) == ("444", "2", "bob", "")
-    assert ada["Feedback comments"] == "1 of 2 right.\n01 a: right.\n01 b: not yet. the sign, is wrong."
+    assert ada["Feedback comments"] == "1 of 2 right.\n01 a: right.\n01 b: not yet. the sign, is &lt;b&gt;."
     assert bob["Feedback comments"].splitlines()[-1] == "01: other notebook (x)"
 
 
