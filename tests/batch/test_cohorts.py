@@ -246,6 +246,13 @@ def test_cells_are_counted_as_the_student_does(run):
     assert "Cell In[4], line 2" in re.sub(r"\x1b\[[0-9;]*m", "", "".join(cells[-2].outputs[0].traceback))
 
 
+def test_an_unreadable_notebook_is_told_without_the_instructors_folders(cohort, tmp_path):
+    (planned,) = expand(load_plan(cohort(ada=["1"])))
+    given = {"files": {"01_first.ipynb": b"{ no notebook"}, "todo": planned.todo(), "timeout_minutes": 2}
+    outcome = supervisor.execute(job(tmp_path / "run", **given))
+    assert outcome.reason.startswith("01_first.ipynb cannot be read as a notebook: ")
+
+
 def test_a_killed_kernel_is_told_by_the_students_count(run):
     outcome = run(BEGIN, "my_guess = 1\ncheck_preferred(my_guess)", "import os, signal; os.kill(os.getpid(), 9)")
     assert (outcome.status, outcome.place) == ("kernel died", "In [4]")

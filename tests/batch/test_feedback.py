@@ -1,5 +1,6 @@
 """Feedback: a page per student with what the checks said, of that student alone, under a name that any system takes."""
 
+import contextlib
 import io
 import json
 import unicodedata
@@ -12,6 +13,7 @@ from bs4 import BeautifulSoup
 from labhelpers.batch.feedback import file_names, write_feedback
 from labhelpers.batch.outcome import RunOutcome
 from labhelpers.batch.report import write_report
+from labhelpers.batch.store import Output
 
 ASKED = {"02_human_feedback": ["check_leak", "check_pairs_of"], "03_reward_model": ["check_accuracy"]}
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">'
@@ -152,3 +154,18 @@ def test_the_report_of_a_cohort_shows_the_class_and_links_every_page(tmp_path):
 def test_half_a_character_in_what_a_notebook_shows_stops_no_report():
     one = RunOutcome("a1", student="eve", last_lines=["half: \ud800"], status="failed")
     assert RunOutcome.from_json(one.to_json()).last_lines == ["half: ?"]
+
+
+def test_a_remote_output_gets_the_pages_too(tmp_path):
+    import fsspec
+
+    with contextlib.ExitStack() as stack:
+        output = Output("memory://cohort", stack)
+        (output.folder / "feedback" / "Ada").mkdir(parents=True)
+        for name in ("feedback.zip", "feedback/Ada.html", "feedback/Ada/02.html"):
+            (output.folder / name).write_text(name)
+        output.publish("feedback.zip", "feedback")
+    remote = fsspec.filesystem("memory")
+    found = {name.removeprefix("/cohort/"): remote.cat_file(name).decode() for name in remote.find("/cohort")}
+    assert found == {name: name for name in ("feedback.zip", "feedback/Ada.html", "feedback/Ada/02.html")}
+    remote.rm("/cohort", recursive=True)
