@@ -142,7 +142,7 @@ def test_an_instructors_afternoon(browser, tmp_path):
     for student, text in own.items():
         assert student in text and not [other for other in students if other != student and other in text]
     assert "3 of 3 exercises are right" in own["Ada Lee"]
-    assert "nothing there yet" in own["cy"] and "It did not run to its end: failed" in own["gus"]
+    assert "nothing there yet" in own["cy"] and "Not everything ran to its end: failed" in own["gus"]
     assert str(tmp_path) not in own["gus"]  # what is wrong with a file, not where the instructor keeps it
     # The notebooks that could be run are linked from the class and from the student's page.
     assert len(desk) == 1 + 6 + 2 * 5
