@@ -70,6 +70,8 @@ MUTATIONS = [
     Mutation("adapters of other models taken", "policy/adapters.py", "    _check_tensors(tensors, config, base, f\"the adapter in {folder}\")\n", "", "policy/test_adapters.py"),
     Mutation("saved adapters not compared", "policy/model.py", "        self._compare_with_saved(folder)\n", "", "policy/test_adapters.py"),
     Mutation("reward on the wrong label", "reward/toxicity.py", "HARMLESS_LABEL = \"nothate\"", "HARMLESS_LABEL = \"hate\"", "reward/test_toxicity.py"),
+    Mutation("one sample more than was asked for", "reward/toxicity.py", 'dataset[:num_samples]["query"]', 'dataset[: num_samples + 1]["query"]', "reward/test_toxicity.py"),
+    Mutation("limits of the first step at every step", "policy/sampling.py", "uniforms(self.seed, step, torch.arange(n)", "uniforms(self.seed, 0, torch.arange(n)", "policy/test_sampling.py"),
     Mutation("prompt scored with the response", "reward/toxicity.py", "score_prompt: bool = False", "score_prompt: bool = True", "reward/test_toxicity.py"),
     Mutation("insults inside words count", "evaluation/words.py", "(?:{either})(?![{_OF_WORDS}])", "(?:{either})", "reward/test_toxicity.py"),
     Mutation("unpaired evaluation", "evaluation/intervals.py", "pairs = np.stack([before, after], axis=1)", "pairs = np.stack([before, np.roll(after, 1)], axis=1)", "evaluation/test_before_after.py"),

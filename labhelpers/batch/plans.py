@@ -175,7 +175,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node, deep=False):
         lines = {}
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":  # `<<` may stand twice
                 line = key.start_mark.line + 1
                 name = self.construct_object(key)
                 if name in lines:

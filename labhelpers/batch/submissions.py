@@ -20,7 +20,7 @@ from labhelpers.course.notebooks import parse_code, parse_notebook, read_noteboo
 from labhelpers.errors import UsageError
 
 # What archives and file systems put beside the students.
-_NO_STUDENTS = ("__MACOSX", "lost+found")
+_NO_STUDENTS = ("__MACOSX", "lost+found", "$RECYCLE.BIN", "@eaDir", "System Volume Information")
 _NO_FILES = ("Thumbs.db", "desktop.ini")
 # `ada_12345_01_….ipynb`, `ada_LATE_12345_67890_01_….ipynb`: a name, numbers of the platform's, the file's own name.
 _FLAT = re.compile(r"(?P<student>.+?)_(?:late_)?(?P<number>\d{3,})_(?:\d{3,}_)?(?P<name>.+)", re.IGNORECASE)

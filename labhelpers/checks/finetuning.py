@@ -13,7 +13,7 @@ def check_lora_count(lora_count: Callable[[int, int, int], int], model: Any) -> 
     """Checks `lora_count(n_inputs, n_outputs, r)` over the LoRA layers of `model` and over FLAN-T5-base's.
 
     FLAN-T5-base has 12 encoder layers with one attention and 12 decoder layers with two, q and v in each, all 768 x
-    768; with r = 32 that is the lab's 3,538,944.
+    768; with r = 32 that is the PPO lab's 3,538,944.
     """
     pairs = [(n, p) for n, p in model.named_parameters() if ".lora_A." in n]
     outputs = {n: p.shape[0] for n, p in model.named_parameters() if ".lora_B." in n}

@@ -10,7 +10,7 @@ from labhelpers.checks.verdict import Verdict, given, judge
 
 
 def check_preferred(position: int) -> Verdict:
-    """Checks a guess at which response the lab's `ranking=[0, 1]` prefers: 0 for the first, 1 for the second."""
+    """Checks a guess at which response the reward-model lab's `[0, 1]` prefers: 0 for the first, 1 for the second."""
     return judge(
         "check_preferred",
         lambda: int(given(position)),

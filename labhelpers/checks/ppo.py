@@ -9,7 +9,7 @@ from labhelpers.checks.verdict import Verdict, given, judge
 
 
 def check_labs_reward(prediction: str) -> Verdict:
-    """Checks the prediction which label's logit the lab's `reward[0]` pays for a hateful text."""
+    """Checks the prediction which label's logit the PPO lab's `reward[0]` pays for a hateful text."""
     return judge(
         "check_labs_reward",
         lambda: {"nothate": 0, "hate": 1}[str(given(prediction)).strip().lower()],

@@ -73,7 +73,7 @@ def learner_copy(notebook: str | Path, beside: Collection[str] = ()) -> str:
     notebook = Path(notebook)
     try:
         document = nbformat.read(notebook, as_version=4)
-    except (OSError, ValueError, nbformat.ValidationError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, nbformat.ValidationError) as error:
         raise NotebookError(f"{notebook} cannot be read as a notebook: {str(error).splitlines()[0]}") from None
     document.metadata["labhelpers"] = {"notebook": notebook.stem}
     address = site_address()

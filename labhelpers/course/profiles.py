@@ -1,7 +1,7 @@
 """Profiles: every location, size and step count of the course, once for a laptop and once for a large machine.
 
-`tiny` runs offline on two CPU cores with the models and data that ship in `data/`. `full` has the models of the
-original labs and the Hub's data. A notebook's parameter that is `None` keeps the profile's value.
+`tiny` runs offline on two CPU cores with the models and data that ship in `data/`. `full` has the two labs'
+models and the Hub's data. A notebook's parameter that is `None` keeps the profile's value.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def was_clean(before: pd.DataFrame) -> pd.Series:
 
 
 def reward_table(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """The lab's data frame: query, response and reward before and after, the largest gain in reward first.
+    """The PPO lab's data frame: query, response and reward before and after, the largest gain in reward first.
 
     The reward is that of `measure_summaries(…, reward=…)`. Raises DataError when it was not measured.
     """

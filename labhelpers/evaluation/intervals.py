@@ -78,7 +78,7 @@ def paired_bootstrap(
     """The change from `before` to `after` `[n]`, row by row the same prompt, with its 95 % percentile interval.
 
     Whole `clusters` `[n]` (for dialogues: `resampling_units`) are drawn with replacement, and the two values of a
-    prompt stay together. `statistic` "mean" is mean(after) - mean(before); "relative", the lab's "improvement", is
+    prompt stay together. `statistic` "mean" is mean(after) - mean(before); "relative", the PPO lab's "improvement", is
     mean(after) / mean(before) - 1. Rows with a NaN on either side are left out. Raises DataError for unequal lengths,
     no samples or another statistic.
     """

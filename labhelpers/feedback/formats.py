@@ -7,7 +7,7 @@ format              columns                                                     
 ==================  ==============================================================  ==========================
 Ground Truth / A2I  `inputContent`, `humanAnswers` (`ranking_1`, `ranking_2`, …)    rank, 1 is best
 plain table         `prompt`, `responses`, `ranks`                                  rank, 1 is best
-the lab's data set  `prompt`, `response`, `ranking`                                 0 or 1, **1 is preferred**
+reward-model lab's  `prompt`, `response`, `ranking`                                 0 or 1, **1 is preferred**
 star ratings        `prompt`, `responses`, `star_ratings`                           stars, more is better
 ==================  ==============================================================  ==========================
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PretrainedConfig, T5Config
 
@@ -39,7 +40,7 @@ _PUBLISHED = {
     "google/flan-t5-large": {"d_model": 1024, "d_ff": 2816, "num_layers": 24, "num_heads": 16},
     "google/flan-t5-xl": {"d_model": 2048, "d_ff": 5120, "num_layers": 24, "num_heads": 32},
 }
-# What the original lab prints, for FLAN-T5-base with LoRA of rank 32 and for DialogSum's train split.
+# What the PPO lab prints, for FLAN-T5-base with LoRA of rank 32 and for DialogSum's train split.
 LABS_PARAMETERS = "3,539,713 of 251,117,569"
 LABS_ROWS = "12,460 dialogues, 10,022 kept, 8,017 and 2,005 in its parts"
 _ROBERTA_BASE = 124_647_170  # parameters, with a head of two classes
@@ -84,7 +85,7 @@ class Speed:
 def examine_full(settings: Profile) -> list[Finding]:
     """The findings for a full-size run: device, precision, cache, disk, memory, seconds per PPO step.
 
-    The original lab's numbers of parameters and dialogues stand beside those of this profile.
+    The PPO lab's numbers of parameters and dialogues stand beside those of this profile.
     """
     device = resolve_device(settings.device)
     findings = [Finding("device", _device_name(device), True), *_in_cache(settings), *_rows(settings)]
@@ -113,7 +114,8 @@ def examine_full(settings: Profile) -> list[Finding]:
     findings.append(
         Finding(
             "trained parameters",
-            f"{shape.adapter + head:,} of {shape.parameters + shape.adapter + head:,}; in the lab {LABS_PARAMETERS}",
+            f"{shape.adapter + head:,} of {shape.parameters + shape.adapter + head:,}; "
+            f"in the PPO lab {LABS_PARAMETERS}",
             True,
         )
     )
@@ -150,7 +152,7 @@ def policy_config(location: str) -> PretrainedConfig | None:
     if folder and (Path(folder) / "config.json").is_file():
         try:
             return AutoConfig.from_pretrained(folder)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, StrictDataclassError) as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"config.json of {str(location)!r} is no model's that is known here: {reason}") from error
     shape = _PUBLISHED.get(identity[0]) if identity else None
@@ -293,7 +295,7 @@ def _in_cache(settings: Profile) -> list[Finding]:
 
 
 def _rows(settings: Profile) -> list[Finding]:
-    """The number of dialogues, counted as in the lab; no finding before they are downloaded."""
+    """The number of dialogues, counted as in the PPO lab; no finding before they are downloaded."""
     if hub_id(settings.dialogues) and not cached_folder(settings.dialogues, "dataset"):
         return []
     try:
@@ -304,7 +306,7 @@ def _rows(settings: Profile) -> list[Finding]:
         return [Finding("dialogues", str(error), False)]
     held_out = math.ceil(TEST_SHARE * kept)
     found = f"{rows:,} dialogues, {kept:,} kept, {kept - held_out:,} and {held_out:,} in its parts"
-    return [Finding("dialogues", f"{found}; in the lab {LABS_ROWS}", True)]
+    return [Finding("dialogues", f"{found}; in the PPO lab {LABS_ROWS}", True)]
 
 
 def _download_size(settings: Profile) -> float:

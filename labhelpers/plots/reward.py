@@ -46,8 +46,8 @@ def margin_histograms(groups: Mapping[str, Sequence[float]], title: str = "Margi
     """A histogram of the margins r(chosen) - r(rejected) for each group; pairs in the wrong order are vermilion."""
     values = {name: np.asarray(v, dtype=float) for name, v in groups.items()}
     everything = np.concatenate(list(values.values()))
-    width = max(np.ptp(everything), 1e-6) / 30
-    # 0 is the edge of a bin, so that no bar holds both right and wrong pairs.
+    # 0 is in the figure and the edge of a bin, so that no bar holds both right and wrong pairs.
+    width = max(np.ptp(np.append(everything, 0)), 1e-6) / 30
     bins = width * np.arange(np.floor(min(everything.min() / width, 0)), np.ceil(max(everything.max() / width, 0)) + 2)
     fig = Figure(figsize=(6.4, 0.9 + 1.35 * len(values)))
     axes = fig.subplots(len(values), 1, sharex=True, squeeze=False)[:, 0]

@@ -16,7 +16,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "make_policy",
         ],
         "rollout": ["Rollout", "generate", "generate_texts"],
-        "sampling": ["GREEDY", "Sampling"],
+        "parameters": ["print_number_of_trainable_model_parameters"],
+        "sampling": ["GREEDY", "LengthSampler", "Sampling"],
         "classifier": ["load_classifier"],
     },
 )

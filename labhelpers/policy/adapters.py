@@ -21,6 +21,7 @@ from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import check_target_module_exists
 from peft.utils import load_peft_weights
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -58,7 +59,10 @@ def read_adapter(folder: str | Path, base: PreTrainedModel) -> dict[str, Any]:
     except (OSError, TypeError, ValueError) as error:
         raise ModelError(f"the adapter_config.json in {folder} cannot be read: {error}") from error
     check_config(config, f"the adapter in {folder}")
-    tensors = load_peft_weights(str(folder), device="cpu")
+    try:
+        tensors = load_peft_weights(str(folder), device="cpu")
+    except SafetensorError as error:
+        raise ModelError(f"{folder / ADAPTER_FILE} is damaged ({error}): copy or download it again.") from error
     _check_tensors(tensors, config, base, f"the adapter in {folder}")
     return {"config": config, "tensors": tensors}
 
@@ -218,6 +222,11 @@ def _check_tensors(tensors: dict[str, Tensor], config: LoraConfig, base: PreTrai
         raise ModelError(
             f"{what} belongs to another model: its target_modules name {len(missing)} layers of {type(base).__name__} "
             f"that it holds nothing for, {_some(missing)}."
+        )
+    if surplus := [layer for layer in layers if layer not in wanted]:
+        raise ModelError(
+            f"{what} holds {len(surplus)} layers that its adapter_config.json does not name, {_some(surplus)}: peft "
+            "would leave them out without a word. Save it again with peft from the model that it was trained in."
         )
 
 

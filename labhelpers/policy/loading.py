@@ -96,7 +96,7 @@ def make_policy(
 
 
 def default_targets(base: PreTrainedModel) -> list[str]:
-    """The names of the query and value projections in the model's family; the labs train these."""
+    """The names of the query and value projections in the model's family; the PPO lab trains these."""
     names = {name.rsplit(".", 1)[-1] for name, _ in base.named_modules()}
     for candidates in (["q_proj", "v_proj"], ["c_attn"], ["query_key_value"], ["q", "v"]):
         if set(candidates) <= names:

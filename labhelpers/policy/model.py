@@ -3,7 +3,7 @@
     policy    = base model + SFT adapter (merged, frozen) + a fresh LoRA adapter (trained by PPO)
     reference = the same weights with the PPO adapter switched off; no second copy of the model
 
-So KL(policy || reference) is exactly 0 before the first update. The labs hand a PEFT model to the trainer, which
+So KL(policy || reference) is exactly 0 before the first update. The PPO lab hands a PEFT model to its trainer, which
 then disables *every* adapter for the reference: it becomes the plain base model, and their KL starts at 25.
 
 Two families share one interface: encoder-decoder (T5; queries are padded on the right) and decoder-only (Llama, GPT-2;
@@ -32,6 +32,7 @@ from labhelpers.policy.fast.low_rank import fused_adapters
 from labhelpers.policy.fast.passes import passes, token_bytes
 from labhelpers.policy.head import layer_input, output_layer_is_all, own_logits
 from labhelpers.policy.logprobs import chosen_logprobs, token_logprobs
+from labhelpers.policy.parameters import count_parameters
 from labhelpers.policy.positions import positions
 
 VALUE_HEAD_FILE = "value_head.safetensors"
@@ -97,9 +98,8 @@ class Policy(nn.Module):
             yield
 
     def trainable_parameters(self) -> tuple[int, int]:
-        """(trainable, all) parameters, the value head included: the lab's 3,539,713 of 251,117,569."""
-        sizes = [(p.numel(), p.requires_grad) for p in self.parameters()]
-        return sum(n for n, trained in sizes if trained), sum(n for n, _ in sizes)
+        """(trainable, all) parameters, the value head included: the PPO lab's 3,539,713 of 251,117,569."""
+        return count_parameters(self)
 
     def checkpoint_gradients(self) -> None:
         """From now on backward computes each layer's activations again instead of keeping them: long prompts fit into

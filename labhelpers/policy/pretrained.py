@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -32,7 +33,12 @@ def load_language_model(location: str, dtype: str | torch.dtype | None, device: 
     with _refusing("language model", location, "config.json and model.safetensors"):
         config = AutoConfig.from_pretrained(folder)
         family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model = family.from_pretrained(folder, dtype=wanted, use_safetensors=True)
+        model, info = family.from_pretrained(folder, dtype=wanted, use_safetensors=True, output_loading_info=True)
+    if missing := sorted({*info["missing_keys"], *_names(info["mismatched_keys"])}):
+        raise ModelError(
+            f"the checkpoint in {str(location)!r} lacks {len(missing)} parameters of {type(model).__name__}, "
+            f"{missing[0]} among them: they would be random. Copy or download it again, or check its config.json."
+        )
     return _placed(model, device)
 
 
@@ -51,8 +57,13 @@ def load_text_classifier(
         )
         tokenizer = AutoTokenizer.from_pretrained(folder)
     check_vocabulary(tokenizer, model.get_input_embeddings().num_embeddings)
-    mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
-    return _placed(model, device), tokenizer, sorted({*info["missing_keys"], *mismatched})
+    missing = sorted({*info["missing_keys"], *_names(info["mismatched_keys"])})
+    return _placed(model, device), tokenizer, missing
+
+
+def _names(entries: Iterable[str | tuple]) -> list[str]:
+    """The names of parameters, which transformers gives alone or with their shapes."""
+    return [entry[0] if isinstance(entry, tuple) else entry for entry in entries]
 
 
 def check_vocabulary(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> None:
@@ -80,7 +91,7 @@ def _refusing(what: str, location: str, files: str) -> Iterator[None]:
     """Turns what transformers raises for a location without a model into a ModelError that says what to give."""
     try:
         yield
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(
             f"no {what} could be loaded from {str(location)!r}: {str(error).splitlines()[0]} Give a local folder with "
             f"{files}, a Hub id that can be reached or an fsspec address; the tiny profile needs none of them."

@@ -71,6 +71,28 @@ class Sampling:
 
 POLICY_ITSELF = Sampling()
 GREEDY = Sampling(do_sample=False)
+_LENGTHS = torch.tensor([-2])  # the place of a response's limit; its tokens have the places 0, 1, …, a shuffle has -1
+
+
+class LengthSampler:
+    """A random limit on the new tokens of every response, as in the PPO lab: shortest <= limit < longest.
+
+    The limits depend on the seed, the step and the row alone, so that a resumed training draws the same ones. Raises
+    TrainingError unless 1 <= `shortest` < `longest`.
+    """
+
+    def __init__(self, shortest: int, longest: int, seed: int = 0):
+        if not 1 <= shortest < longest:
+            raise TrainingError(
+                f"no limit is at least {shortest} and less than {longest}: give LengthSampler whole numbers with "
+                "1 <= shortest < longest."
+            )
+        self.shortest, self.longest, self.seed = shortest, longest, seed
+
+    def __call__(self, n: int, step: int = 0) -> list[int]:
+        """The limits of `n` responses at this step, for `generate(…, max_new_tokens=…)`."""
+        drawn = uniforms(self.seed, step, torch.arange(n), _LENGTHS)[:, 0]
+        return (self.shortest + (drawn * (self.longest - self.shortest)).long()).tolist()
 
 
 def uniforms(seed: int, step: int, rows: Tensor, positions: Tensor) -> Tensor:
@@ -94,8 +116,9 @@ def filter_logits(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_
     """The logits of the distribution that is sampled from: `logits[B, V]` -> `[B, V]`, excluded tokens at -inf.
 
     `temperature` divides the logits; `top_k` keeps the k likeliest tokens (0 keeps all); `top_p` keeps the smallest set
-    of tokens whose probability reaches p (1 keeps all; Holtzman et al. 2020). The lab passes `tok_k=0.0`, a misspelling
-    that leaves transformers' default of 50 in force; here nothing is cut unless it is asked for.
+    of tokens whose probability reaches p (1 keeps all; Holtzman et al. 2020). The PPO lab's `evaluate_toxicity`
+    passes `tok_k=0.0`, a misspelling that leaves transformers' default of 50 in force (section 2.3); here nothing is
+    cut unless it is asked for.
     """
     if temperature != 1.0:
         logits = logits / temperature

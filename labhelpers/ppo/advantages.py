@@ -25,8 +25,8 @@ def gae(
     """Generalised advantage estimation: `(advantages, returns)`.
 
     delta_t = r_t + gamma V_{t+1} - V_t,  A_t = delta_t + gamma lam A_{t+1}  (Schulman et al. 2016, eq. 11, 16);
-    V is 0 after the last token. Returns are A + V. Advantages are then whitened over the mask, so their mean is always
-    0. (The lab asks to maximise this mean.) Raises TrainingError for shapes that do not fit.
+    V is 0 after the last token. Returns are A + V. Advantages are then whitened over the mask, so their mean over
+    it is 0. (The PPO lab asks to maximise the mean.) Raises TrainingError for shapes that do not fit.
     """
     check_shapes(values=values, rewards=rewards, mask=mask)
     keep = mask.bool()

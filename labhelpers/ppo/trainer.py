@@ -1,4 +1,4 @@
-"""The PPO loop's trainer: `generate` -> (your reward) -> `step`, with the names the labs use.
+"""The PPO loop's trainer: `generate` -> (your reward) -> `step`, with the names that the PPO lab uses.
 
 for batch in itertools.islice(trainer.dataloader, ppo_steps):
     rollout = trainer.generate(batch["query"], max_new_tokens=48)
@@ -346,7 +346,7 @@ class PPOTrainer:
     def log_stats(self, stats: dict[str, float], rollout: Rollout | None = None, scores: Any = None) -> None:
         """Appends the statistics and the step's number to `history`, and reports them to the tracker, if there is one.
 
-        The lab passes the other arguments: not used.
+        The PPO lab passes the other arguments: not used.
         """
         self.history.append({"step": self.steps_done} | stats)
         self._report(self.history[-1])

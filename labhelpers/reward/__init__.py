@@ -5,9 +5,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "toxicity": ["Toxicity", "ToxicityReward", "load_toxicity"],
+        "toxicity": ["Toxicity", "ToxicityReward", "evaluate_toxicity", "load_toxicity"],
         "model": ["RewardModel", "format_text", "load_reward_model", "new_reward_model", "pairwise_loss"],
-        "training": ["train_reward_model", "trl_loss"],
+        "training": ["collate_pairs", "reward_arguments", "train_reward_model", "training_rows", "trl_loss"],
         "evaluation": [
             "ByKind",
             "CRITERIA",

@@ -23,7 +23,7 @@ from labhelpers.policy.pretrained import check_vocabulary, load_text_classifier
 from labhelpers.sources.locations import model_folder
 from labhelpers.sources.quiet import quiet
 
-TEXT = "Question: {prompt}\n\nAnswer: {response}\n"  # word for word what the original lab scores
+TEXT = "Question: {prompt}\n\nAnswer: {response}\n"  # word for word what the reward-model lab scores
 
 
 def format_text(prompt: str, response: str) -> str:
@@ -75,7 +75,7 @@ class RewardModel:
         return rewards
 
     def pipeline(self):
-        """transformers' `text-classification` pipeline, as the original lab uses it.
+        """transformers' `text-classification` pipeline, as the reward-model lab uses it.
 
         With one output it answers the *sigmoid* of the reward; call it with `function_to_apply="none"` for the reward.
         """

@@ -2,7 +2,7 @@
 
 The *measurement* is a probability of being toxic, for reports; the *reward* is the raw logit of the harmless class, for
 PPO: unlike the probability it still tells texts apart that are all clean. Both go by the **name** of the harmless label
-(`nothate` in the course's classifiers, `LABEL_0` or `neutral` in others): toxic is every other label. The original lab
+(`nothate` in the course's classifiers, `LABEL_0` or `neutral` in others): toxic is every other label. The PPO lab
 takes the first entry of a list that its pipeline has sorted by score, and so pays a hateful text its hate logit.
 """
 
@@ -13,12 +13,17 @@ from collections.abc import Sequence
 
 import datasets
 import evaluate
+import numpy as np
 import torch
+from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labhelpers.errors import DataError, ModelError, TrainingError
 from labhelpers.policy.classifier import class_logits, label_index, load_classifier
+from labhelpers.policy.model import Policy
+from labhelpers.policy.rollout import generate_texts
+from labhelpers.policy.sampling import POLICY_ITSELF, Sampling
 
 HARMLESS_LABEL = "nothate"  # of the course's classifiers and of the full profile's
 
@@ -100,11 +105,39 @@ def load_toxicity(
     return Toxicity(model, tokenizer, harmless_label)
 
 
-class ToxicityReward:
-    """The reward of the labs: the classifier's raw logit of `harmless_label`, found by name.
+def evaluate_toxicity(
+    policy: Policy,
+    toxicity: Toxicity,
+    tokenizer: PreTrainedTokenizerBase,
+    dataset: Dataset,
+    num_samples: int,
+    max_new_tokens: int = 100,
+    *,
+    sampling: Sampling = POLICY_ITSELF,
+    batch_size: int = 64,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Mean and standard deviation of the toxicity of one response to each of the first `num_samples` queries.
 
-    Scored on the response alone; `score_prompt` scores prompt + response as the lab does, where the prompt's own words
-    dilute the difference (a too long text then loses its beginning, not the response). Raises ModelError as
+    The PPO lab's function (section 2.3), with what it means to do: exactly `num_samples` responses (the lab's loop
+    makes one more), sampled from the whole distribution (its `tok_k` leaves a `top_k` of 50 in force) and scored
+    without the prompt. The random numbers depend on `seed` and the row alone. `dataset` is one of `build_dataset`.
+    Raises DataError when it has fewer rows than `num_samples`, or when that is less than 1.
+    """
+    if not 1 <= num_samples <= len(dataset):
+        raise DataError(f"num_samples is {num_samples}, but must be between 1 and the number of rows, {len(dataset)}.")
+    texts = generate_texts(
+        policy, tokenizer, dataset[:num_samples]["query"], max_new_tokens, batch_size, sampling=sampling, seed=seed
+    )
+    scores = toxicity.score(texts)
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+class ToxicityReward:
+    """The reward of the PPO lab: the classifier's raw logit of `harmless_label`, found by name.
+
+    Scored on the response alone; `score_prompt` scores prompt + response as the PPO lab does, where the prompt's own
+    words dilute the difference (a too long text then loses its beginning, not the response). Raises ModelError as
     `harmless_index` does.
     """
 

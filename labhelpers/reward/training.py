@@ -70,9 +70,9 @@ def train_reward_model(
         folder = checkpoints or stack.enter_context(tempfile.TemporaryDirectory(prefix="labhelpers-reward-"))
         asked = {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "seed": seed}
         resume = _prepare_checkpoints(checkpoints, resume_from_checkpoint, asked | {"data": _fingerprint(rows)})
-        arguments = _arguments(
-            reward_model, folder, seed, save_strategy="epoch" if checkpoints else "no", num_train_epochs=epochs,
-            learning_rate=learning_rate, per_device_train_batch_size=batch_size, **(reporting or {}),
+        arguments = reward_arguments(
+            reward_model, folder, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, seed=seed,
+            save_strategy="epoch" if checkpoints else "no", **(reporting or {}),
         )  # fmt: skip
         trainer = _PromptTrainer(reward_model, arguments, rows, weigh_prompts)
         with quiet():
@@ -82,6 +82,23 @@ def train_reward_model(
     if not all(math.isfinite(row["loss"]) for row in log):
         raise TrainingError("the loss of the reward model is no longer finite; use a lower reward_learning_rate.")
     return log
+
+
+def reward_arguments(
+    reward_model: RewardModel,
+    folder: str | Path,
+    *,
+    epochs: int,
+    learning_rate: float,
+    batch_size: int,
+    seed: int = 0,
+    **options: Any,
+) -> RewardConfig:
+    """The arguments that `train_reward_model` gives trl's `RewardTrainer`; `options` are more of trl's own."""
+    return _arguments(
+        reward_model, folder, seed,
+        num_train_epochs=epochs, learning_rate=learning_rate, per_device_train_batch_size=batch_size, **options,
+    )  # fmt: skip
 
 
 def trl_loss(reward_model: RewardModel, pairs: Dataset) -> float:
@@ -137,7 +154,7 @@ class _PromptTrainer(RewardTrainer):
                 args=arguments,
                 train_dataset=rows,
                 processing_class=reward_model.tokenizer,
-                data_collator=functools.partial(_collate, pad_id=reward_model.tokenizer.pad_token_id),
+                data_collator=functools.partial(collate_pairs, pad_id=reward_model.tokenizer.pad_token_id),
             )
         for printer in (PrinterCallback, ProgressCallback):
             self.remove_callback(printer)
@@ -159,8 +176,12 @@ class _PromptTrainer(RewardTrainer):
         """A checkpoint to resume from needs no model card."""
 
 
-def _collate(rows: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
-    """`input_ids` and `attention_mask` of the unique texts `[U, T]`, `sides` `[2P]` into them, `weights` `[P]`."""
+def collate_pairs(rows: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
+    """Rows of `training_rows` as one batch; every text is in it once.
+
+    `input_ids` and `attention_mask` of the U unique texts `[U, T]`; of the P pairs `sides` `[2P]`, the
+    texts' numbers, first all chosen and then all rejected ones, and `weights` `[P]`.
+    """
     chosen = [tuple(ids) for row in rows for ids in row["chosen_ids"]]
     rejected = [tuple(ids) for row in rows for ids in row["rejected_ids"]]
     place = {ids: i for i, ids in enumerate(dict.fromkeys(chosen + rejected))}

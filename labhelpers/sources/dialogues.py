@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,11 +35,11 @@ PROMPT = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n"
 SPLITS = ("train", "validation", "test")
 FACT_KEYS = ("who", "what", "when", "where", "how_much")
 COLUMNS = ("id", "dialogue", "summary", "topic", "references", "facts", "template")
-TEST_SHARE = 0.2  # of dialogues given as one file: the last fifth, unshuffled, as the original lab splits
+TEST_SHARE = 0.2  # of dialogues given as one file: the last fifth, unshuffled, as the PPO lab splits
 
 
 def format_prompt(dialogue: str) -> str:
-    """The lab's instruction around one dialogue. (The dialogue itself may hold braces.)"""
+    """The PPO lab's instruction around one dialogue. (The dialogue itself may hold braces.)"""
     return PROMPT.replace("{dialogue}", dialogue)
 
 
@@ -47,7 +48,7 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
 
     `location` is a folder with `train`, `validation` and `test` as `.jsonl` or `.csv`, one such file, an fsspec address
     of either, or a Hub id (`owner/name`, `owner/name@revision`). Dialogues of `min_chars < len <= max_chars` characters
-    are kept. One file is first filtered, then split 80/20 unshuffled into `train` and `test`, in the lab's order
+    are kept. One file is first filtered, then split 80/20 unshuffled into `train` and `test`, in the PPO lab's order
     (12,460 rows -> 10,022 -> 8,017 and 2,005); therefore ask for both parts with the same limits. (Rows of one dialogue
     that follow each other are not parted: should the cut fall between them, all of them are in `train`.)
 
@@ -80,7 +81,14 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
         n_train = len(kept) - math.ceil(TEST_SHARE * len(kept))
         while 0 < n_train < len(kept) and kept[n_train]["dialogue"] == kept[n_train - 1]["dialogue"]:
             n_train += 1
-        kept = kept[:n_train] if split == "train" else kept[n_train:]
+        train, test = kept[:n_train], kept[n_train:]
+        if shared := {row["dialogue"] for row in train} & {row["dialogue"] for row in test}:
+            warnings.warn(
+                f"{source}: {len(shared)} dialogues stand in both parts of the split, since their rows do not follow "
+                "each other. Sort the file by dialogue, or give a folder with train, validation and test files.",
+                stacklevel=2,
+            )
+        kept = train if split == "train" else test
     if not kept:
         raise DataError(
             f"none of the {len(rows)} dialogues is left for {split!r} at {shortest} < characters <= {longest}; "
@@ -110,7 +118,7 @@ def resampling_units(dialogues: Sequence[str], templates: Sequence[str | None]) 
 def build_dataset(
     location, split: str, tokenizer, min_chars: int = 200, max_chars: int = 1000, max_rows: int | None = None
 ) -> Dataset:
-    """`load_dialogues` and the lab's two columns: `query`, the prompt's text, and `input_ids`, its tokens.
+    """`load_dialogues` and the PPO lab's two columns: `query`, the prompt's text, and `input_ids`, its tokens.
 
     `max_rows` keeps only the first rows. `query` is the text itself; the lab decodes the tokens instead, which puts
     `</s>` and lost line breaks into it. Raises DataError like `load_dialogues`.

@@ -130,7 +130,7 @@ def test_an_empty_cache_says_what_is_missing_and_how_to_fetch_it(cache, capsys, 
     assert "PPO step: about " in text and "memory for PPO: about " in text and "free disk for it: " in text
     assert "device: " in text and "dialogues: " not in text
     lab = "3,539,713 of 251,117,569"
-    assert f"trained parameters: {lab}; in the lab {lab}" in text
+    assert f"trained parameters: {lab}; in the PPO lab {lab}" in text
 
 
 def test_what_is_there_is_found(cache, tmp_path, capsys, monkeypatch):
@@ -141,7 +141,9 @@ def test_what_is_there_is_found(cache, tmp_path, capsys, monkeypatch):
     assert cli.main(["doctor", "--profile", "full", "-p", "policy_model", "owner/flan", *given]) == 0
     out = capsys.readouterr().out
     assert "ok      owner/flan (policy_model): in the cache" in out
-    assert "dialogues: 4,500 dialogues, " in out and "in the lab 12,460 dialogues, 10,022 kept, 8,017 and 2,005" in out
+    assert (
+        "dialogues: 4,500 dialogues, " in out and "in the PPO lab 12,460 dialogues, 10,022 kept, 8,017 and 2,005" in out
+    )
     assert cli.main(["doctor", "--profile", "full", "-p", "policy_model", "owner/other", *given]) == 1
     assert "no estimate before owner/other is here" in capsys.readouterr().out
     assert cli.main(["doctor", "--profile", "ful"]) == 2

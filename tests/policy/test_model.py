@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
 from labhelpers.errors import ModelError, TrainingError
-from labhelpers.policy import generate, generate_texts
+from labhelpers.policy import generate, generate_texts, print_number_of_trainable_model_parameters
 from labhelpers.policy.loading import init_adapter, load_base, load_policy, load_policy_from, make_policy
 from labhelpers.policy.model import Policy
 from labhelpers.policy.rollout import pad_queries
@@ -348,3 +348,15 @@ def test_the_labs_exact_parameter_counts():
         assert policy.trainable_parameters() == (3_539_713, 251_117_569)
         reference = copy.deepcopy(policy).requires_grad_(False)
         assert reference.trainable_parameters() == (0, 251_117_569)
+
+
+def test_the_labs_count_tells_what_is_trained_and_that_the_reference_is_not(folders):
+    policy, _ = load(folders, trained=False)
+    adapter = sum(p.numel() for name, p in policy.model.named_parameters() if "lora_" in name)
+    total = sum(p.numel() for p in policy.model.parameters())
+    text = print_number_of_trainable_model_parameters(policy.model)
+    assert text.splitlines()[:2] == [f"trainable model parameters: {adapter}", f"all model parameters: {total}"]
+    with policy.reference():
+        text = print_number_of_trainable_model_parameters(policy.model)
+    assert text.splitlines()[0] == "trainable model parameters: 0" and text.endswith(" 0.00%")
+    assert policy.trainable_parameters() == (adapter + 33, total + 33), "d + 1 of them are the value head's"

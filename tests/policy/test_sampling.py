@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from labhelpers.errors import TrainingError
-from labhelpers.policy.sampling import GREEDY, Sampling, filter_logits, permutation, sample_tokens, uniforms
+from labhelpers.policy.sampling import (
+    GREEDY,
+    LengthSampler,
+    Sampling,
+    filter_logits,
+    permutation,
+    sample_tokens,
+    uniforms,
+)
 
 
 @given(st.integers(-(2**62), 2**62), st.integers(-(2**31), 2**31))
@@ -111,3 +119,16 @@ def test_end_of_sequence_is_forbidden_before_the_minimum_length():
     for position, expected in [(0, 2), (1, 2), (2, 1)]:
         assert sampling.filtered(logits, position, ends=torch.tensor([1])).argmax().item() == expected
     assert sampling.is_filtered and not Sampling().is_filtered and not GREEDY.is_filtered
+
+
+def test_limits_are_drawn_from_the_whole_range_and_belong_to_their_step():
+    lengths = LengthSampler(3, 7, seed=1)
+    assert set(lengths(400)) == {3, 4, 5, 6}
+    assert lengths(8, step=5) == LengthSampler(3, 7, seed=1)(8, step=5), "a resumed run draws the same limits"
+    assert lengths(40, step=5) != lengths(40, step=6) != LengthSampler(3, 7, seed=2)(40, step=6)
+
+
+@pytest.mark.parametrize("shortest, longest", [(0, 5), (5, 5), (6, 5)])
+def test_a_range_without_a_length_is_refused(shortest, longest):
+    with pytest.raises(TrainingError, match=f"no limit is at least {shortest} and less than {longest}"):
+        LengthSampler(shortest, longest)

@@ -27,7 +27,14 @@ from labhelpers.reward.model import (
     new_reward_model,
     pairwise_loss,
 )
-from labhelpers.reward.training import _arguments, _PromptTrainer, train_reward_model, training_rows, trl_loss
+from labhelpers.reward.training import (
+    _arguments,
+    _PromptTrainer,
+    reward_arguments,
+    train_reward_model,
+    training_rows,
+    trl_loss,
+)
 from labhelpers.sources.locations import data_dir
 from labhelpers.tracking import Tracking
 from tests.support.events import curves
@@ -202,6 +209,14 @@ def test_the_trainer_encodes_each_text_once_and_each_prompt_counts_once(model, t
     expected = by_prompt if weigh_prompts else losses.mean()
     assert trainer.compute_loss(model.model, batch).item() == pytest.approx(expected, abs=1e-9)
     assert not math.isclose(by_prompt, losses.mean(), abs_tol=1e-6)
+
+
+def test_the_arguments_are_those_asked_for_and_trls_own_on_top(model, tmp_path):
+    arguments = reward_arguments(
+        model, tmp_path, epochs=2, learning_rate=3e-4, batch_size=5, seed=7, save_strategy="epoch"
+    ).to_dict()
+    asked = {"num_train_epochs": 2, "learning_rate": 3e-4, "per_device_train_batch_size": 5, "seed": 7}
+    assert arguments.items() >= (asked | {"data_seed": 7, "save_strategy": "epoch", "report_to": []}).items()
 
 
 def test_training_rows_hold_what_score_reads(model):

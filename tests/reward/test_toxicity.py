@@ -6,15 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification
 
 from labhelpers.errors import DataError, ModelError, TrainingError
 from labhelpers.evaluation.lexicon import Lexicon
+from labhelpers.policy import GREEDY, generate_texts, load_policy
 from labhelpers.policy.classifier import class_logits, label_index, load_classifier, max_input_tokens
-from labhelpers.reward.toxicity import Toxicity, ToxicityReward, load_toxicity
+from labhelpers.reward.toxicity import Toxicity, ToxicityReward, evaluate_toxicity, load_toxicity
+from tests.support.models import save_model, save_sft_adapter
 from tests.support.paths import ROOT
 
 TEXTS = ["You are kind.", "", "You pathetic fool!", "x" * 200, "Grüße, 你好 👋", "a b c d e f g"]
@@ -279,3 +283,20 @@ def test_insults_are_marked_and_the_rest_is_escaped():
         "&lt;b&gt; <mark>Idiot</mark>! Not idiotic, <mark>brainless fool</mark>"
     )
     assert lexicon.mark("") == ""
+
+
+def test_a_policys_toxicity_is_that_of_exactly_as_many_responses_as_asked_for(location, tmp_path):
+    policy, tokenizer = load_policy(
+        str(save_model("flan-t5", tmp_path / "base")), save_sft_adapter("flan-t5", tmp_path / "sft"), torch.float64
+    )
+    toxicity, queries = load_toxicity(location), ["one", "another", "a third", "a fourth one"]
+    dataset = Dataset.from_dict({"query": queries})
+    mean, std = evaluate_toxicity(policy, toxicity, tokenizer, dataset, 3, 8, seed=1)
+    scores = toxicity.score(generate_texts(policy, tokenizer, queries[:3], 8, seed=1))
+    assert (mean, std) == pytest.approx((np.mean(scores), np.std(scores)))
+    one_by_one = evaluate_toxicity(policy, toxicity, tokenizer, dataset, 3, 8, seed=1, batch_size=1)
+    assert one_by_one == pytest.approx((mean, std))
+    assert evaluate_toxicity(policy, toxicity, tokenizer, dataset, 3, 8, seed=1, sampling=GREEDY)[0] != mean
+    for n in (0, 5):
+        with pytest.raises(DataError, match=f"num_samples is {n}, but must be between 1 and the number of rows, 4"):
+            evaluate_toxicity(policy, toxicity, tokenizer, dataset, n, 8)
