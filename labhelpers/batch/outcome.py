@@ -35,8 +35,9 @@ class RunOutcome:
     Where a run failed: `notebook` and `cell` (the 4 of `In [4]`), `last_lines` (the last lines shown there) and
     `executed` (the file of that notebook, relative to the run's folder). `results` are `{notebook: {name: value}}`.
 
-    Of a submission: `verdicts` of its checks, `{notebook: {check: "right." or "not yet. …"}}`; `missing`, the notebooks
-    that the student has not handed in; `remarks`, whatever else is odd.
+    Of a submission: `student_id`, the learning platform's number for the student, or None; `verdicts` of its checks,
+    `{notebook: {check: "right." or "not yet. …"}}`; `missing`, the notebooks that the student has not handed in;
+    `remarks`, whatever else is odd.
 
     `started` is in seconds since 1970. `archive` is the packed folder of a run that another machine did; `status.json`
     does not hold it.
@@ -57,6 +58,7 @@ class RunOutcome:
     notebook_seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     results: dict[str, dict] = dataclasses.field(default_factory=dict)
     student: str | None = None
+    student_id: str | None = None
     missing: list[str] = dataclasses.field(default_factory=list)
     remarks: list[str] = dataclasses.field(default_factory=list)
     verdicts: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
@@ -75,7 +77,8 @@ class RunOutcome:
         """The text of `status.json`."""
         kept = dataclasses.asdict(dataclasses.replace(self, archive=None))
         del kept["archive"]
-        return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+        return text.encode(errors="replace").decode()  # a notebook may show half a character, which no file can hold
 
     @classmethod
     def from_json(cls, text: str) -> RunOutcome:

@@ -97,6 +97,7 @@ class PlannedRun:
             parameters=self.parameters,
             notebooks=list(self.notebooks),
             student=self.student,
+            student_id=self.submission.student_id if self.submission else None,
             missing=list(self.submission.missing) if self.submission else [],
             remarks=list(self.submission.remarks) if self.submission else [],
         )

@@ -24,6 +24,8 @@ _NO_STUDENTS = ("__MACOSX", "lost+found", "$RECYCLE.BIN", "@eaDir", "System Volu
 _NO_FILES = ("Thumbs.db", "desktop.ini")
 # `ada_12345_01_….ipynb`, `ada_LATE_12345_67890_01_….ipynb`: a name, numbers from the platform, the file's own name.
 _FLAT = re.compile(r"(?P<student>.+?)_(?:late_)?(?P<number>\d{3,})_(?:\d{3,}_)?(?P<name>.+)", re.IGNORECASE)
+# `Ada Lee_12345_assignsubmission_file_`: a folder of one platform's, with its number for the student.
+_NUMBERED_FOLDER = re.compile(r".+_(?P<number>\d{3,})_assignsubmission_\w*")
 _STARTED = re.compile(r"""\bstart\(\s*["']([^"']+)["']""")
 
 
@@ -32,6 +34,7 @@ class Submission:
     """What one student has handed in: the file of each notebook asked for, and the other files by their own names.
 
     `missing` are the notebooks that were asked for and not handed in; `remarks` say in words what else is odd.
+    `student_id` is the learning platform's number for the student, or None when no name of a file holds one.
     """
 
     student: str
@@ -39,6 +42,7 @@ class Submission:
     others: dict[str, Path]
     missing: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    student_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,18 @@ def read_submissions(folder: Path, masters: Sequence[Path]) -> list[Submission]:
     """
     files: dict[str, dict[str, Path]] = {}
     flat: dict[tuple[str, str], dict[str, Path]] = {}
+    numbers: dict[str, str] = {}
     nameless = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name in _NO_STUDENTS or path.is_symlink():
             continue
         if path.is_dir():
-            files[path.name] = {one.name: one for one in sorted(path.iterdir()) if _is_handed_in(one)}
+            student = _readable(path.name)
+            files[student] = {one.name: one for one in sorted(path.iterdir()) if _is_handed_in(one)}
+            if numbered := _NUMBERED_FOLDER.fullmatch(student):
+                numbers[student] = numbered["number"]
         elif found := _FLAT.fullmatch(path.name) if _is_handed_in(path) else None:
-            flat.setdefault((found["student"], found["number"]), {})[found["name"]] = path
+            flat.setdefault((_readable(found["student"]), found["number"]), {})[found["name"]] = path
         elif path.suffix == ".ipynb":
             nameless.append(path.name)
     if nameless:
@@ -76,13 +84,15 @@ def read_submissions(folder: Path, masters: Sequence[Path]) -> list[Submission]:
         )
     for (student, number), theirs in flat.items():
         alone = student not in files and sum(other == student for other, _ in flat) == 1
-        files[student if alone else f"{student}_{number}"] = theirs
+        name = student if alone else f"{student}_{number}"
+        files[name], numbers[name] = theirs, number
     if not files:
         raise UsageError(
             f"{folder} holds no folders: it must have one per student, or files named like ada_12345_NOTEBOOK.ipynb"
         )
     known = _names(masters)
-    return [_submission(student, files[student], known, [path.stem for path in masters]) for student in sorted(files)]
+    asked = [path.stem for path in masters]
+    return [_submission(student, files[student], known, asked, numbers.get(student)) for student in sorted(files)]
 
 
 def check_cells(master: Path) -> list[CheckCell]:
@@ -133,6 +143,11 @@ def _is_handed_in(path: Path) -> bool:
     return path.is_file() and not path.is_symlink() and not path.name.startswith("._") and path.name not in _NO_FILES
 
 
+def _readable(name: str) -> str:
+    """A student's name as text; bytes of the file system that are no text are shown by their numbers, `\\xe9`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _names(masters: Sequence[Path]) -> dict[str, str]:
     """For every name that a notebook may hold: the name of the notebook asked for that it means."""
     known = {path.stem: path.stem for path in masters}
@@ -157,7 +172,9 @@ def _said_name(content: bytes) -> str | None:
     return found[1] if found else None
 
 
-def _submission(student: str, files: dict[str, Path], known: dict[str, str], asked: list[str]) -> Submission:
+def _submission(
+    student: str, files: dict[str, Path], known: dict[str, str], asked: list[str], student_id: str | None
+) -> Submission:
     found: dict[str, list[Path]] = {}
     others, remarks, called = {}, [], {}
     for name, path in files.items():
@@ -184,7 +201,7 @@ def _submission(student: str, files: dict[str, Path], known: dict[str, str], ask
         elif name in called:
             remarks.append(called[name])
     missing = tuple(name for name in asked if name not in notebooks)
-    return Submission(student, notebooks, others, missing, tuple(remarks))
+    return Submission(student, notebooks, others, missing, tuple(remarks), student_id)
 
 
 def _by_file_name(stem: str, asked: list[str]) -> str | None:

@@ -263,7 +263,8 @@ def _say_how_it_ended(outcome: RunOutcome, ended: tuple[Status, str] | None, pro
     if failure:
         outcome.notebook = failure.notebook
         outcome.status = failure.kind if failure.kind in ("kernel died", "disk full") else "failed"
-        outcome.reason = " ".join(failure.reason.split())[:1000]
+        reason = failure.reason.replace(f"{folder / SOURCES}{os.sep}", "")  # a copy, which is removed after the run
+        outcome.reason = " ".join(reason.split())[:1000]
     elif ended is None and progress.running is None and set(outcome.notebooks) <= progress.seconds.keys():
         outcome.status = "finished"
         return
