@@ -14,7 +14,7 @@ NBVAL := $(PYTHON) -m pytest --nbval notebooks --nbval-sanitize-with tests/nbval
 # One process a core is faster than torch's threads for models this small, and two of both would fight.
 UNIT := OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests -q -n 2 --dist loadscope -p no:nbval
 
-.PHONY: help labs lint test test-all bench data jupyter book clean
+.PHONY: help labs lint test test-all bench data jupyter book book-learner clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -47,6 +47,10 @@ jupyter: $(INSTALLED) ## open the notebooks in JupyterLab
 book: $(BOOK_TOOLS) ## build the course as a website, with the stored outputs, into build/book/html
 	$(PYTHON) -m sphinx -q -W --keep-going -c docs -d build/book/doctrees . build/book/html
 	@echo "open build/book/html/index.html"
+
+book-learner: $(BOOK_TOOLS) ## the same without solutions, into build/book-learner/html
+	$(PYTHON) -m sphinx -q -W --keep-going -c docs -t learner -d build/book-learner/doctrees . build/book-learner/html
+	@echo "open build/book-learner/html/index.html"
 
 clean: ## remove the environment, everything that runs have written, and caches
 	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

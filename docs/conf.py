@@ -3,6 +3,9 @@
 The pages are the repository's own files, so the source folder is the repository's root (`sphinx -c docs .`). The
 site needs no network: formulas become MathML, which browsers show by themselves. Where it is published is said by
 environment variables (docs/publishing.md); without them nothing on it points out of it.
+
+With the tag `learner` (`make book-learner`) the notebooks' pages show the learner copies instead: no solution, and no
+output of a cell that held one.
 """
 
 import re
@@ -15,7 +18,7 @@ from sphinx.errors import ConfigError
 from sphinx.util import logging
 from sphinx.util.images import get_image_size
 
-from labhelpers.course.exercises import learner_copy
+from labhelpers.course.exercises import cut_document, learner_copy, read_document, text_of
 from labhelpers.course.published import launch_links, site_address
 from labhelpers.errors import UsageError
 from labhelpers.files import write_atomically
@@ -49,9 +52,20 @@ def check_where_published(app, config):
     """Refuse, before anything is built, environment variables whose links would lead nowhere."""
     try:
         site_address()
-        launch_links("any")
+        buttons = launch_links("any")
     except UsageError as error:
         raise ConfigError(str(error)) from None
+    if buttons and app.tags.has("learner"):
+        raise ConfigError("LABHELPERS_LAUNCH opens the solved notebooks: a site without solutions is built without it")
+
+
+def cut_solutions(app, docname, source):
+    """On a site for learners, put the learner copy in the place of a notebook, before anything reads it."""
+    path = Path(app.env.doc2path(docname))
+    if path.suffix == ".ipynb" and app.tags.has("learner"):
+        document = read_document(path)
+        cut_document(document, path.stem)
+        source[0] = text_of(document)
 
 
 def show_mathml(translator, node):
@@ -115,6 +129,7 @@ def setup(app):
     app.add_html_math_renderer("mathml", (show_mathml, None), (show_mathml, None))
     app.connect("config-inited", check_where_published)
     app.connect("source-read", unlink_folders)
+    app.connect("source-read", cut_solutions)
     app.connect("doctree-read", name_figures)
     app.connect("doctree-read", link_figures)
     app.connect("html-page-context", notebook_links)

@@ -75,7 +75,13 @@ def _parser() -> argparse.ArgumentParser:
 
     exercises = commands.add_parser("exercises", help="write learner copies of the notebooks, solutions cut out")
     exercises.add_argument("folder", metavar="DIR", help="where they go")
-    exercises.add_argument("--force", action="store_true", help="replace copies that are there, answers included")
+    exercises.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="which, named as for labs run; none: all")
+    formats = "plain copies (the default), or, solutions included, the source folder of an nbgrader course in DIR"
+    exercises.add_argument("--format", choices=["plain", "nbgrader"], default="plain", help=formats)
+    exercises.add_argument("--release", metavar="OUT.zip", help="also pack copies and package for students")
+    there = exercises.add_mutually_exclusive_group()
+    there.add_argument("--update", action="store_true", help="bring copies up to date, and keep what was written there")
+    there.add_argument("--force", action="store_true", help="replace copies that are there, answers included")
     exercises.set_defaults(command=_exercises)
 
     doctor = commands.add_parser("doctor", help="check this machine and the installation")
@@ -189,10 +195,28 @@ def _record(options) -> None:
 
 
 def _exercises(options) -> None:
-    from labhelpers.course.exercises import write_exercises
+    remarks = []
+    if options.format == "nbgrader":
+        from labhelpers.course.nbgrader import write_assignments
 
-    written = write_exercises(options.folder, force=options.force)
-    print(f"wrote {len(written)} notebook{'s' if len(written) != 1 else ''} to {_shown(written[0].parent)}")
+        if options.update or options.release:
+            raise UsageError("--update and --release are for plain copies: with nbgrader, nbgrader itself hands out")
+        written, remarks = write_assignments(options.folder, options.notebooks, force=options.force)
+    else:
+        from labhelpers.course.exercises import update_exercises, write_exercises
+
+        if options.release:
+            from labhelpers.course.release import write_release
+
+            print(f"packed {_shown(write_release(options.release, options.notebooks))}")
+        if options.update:
+            written, remarks = update_exercises(options.folder, options.notebooks)
+        else:
+            written = write_exercises(options.folder, options.notebooks, force=options.force)
+    for remark in remarks:
+        print(remark)
+    where = _shown(Path(options.folder).expanduser().absolute())
+    print(f"wrote {len(written)} notebook{'s' if len(written) != 1 else ''} to {where}")
 
 
 def _doctor(options) -> int:

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from labhelpers.course.exercises import learner_copy
+from labhelpers.course.solutions import split_at_marks
 from tests.support.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -36,20 +37,22 @@ def test_every_term_has_both_languages_and_an_explanation(row):
     assert meaning.isprintable() and meaning[0].isupper() and meaning[-1] in ".)" and len(meaning) > 30
 
 
-def sphinx(folder, **variables):
-    """Sphinx as `make book` calls it, with these environment variables: what it said on stderr."""
+def sphinx(folder, target="book", **variables):
+    """Sphinx as `make book`, or another target, calls it, with these environment variables: what it said on stderr."""
     pytest.importorskip("myst_nb", reason="make book installs what builds it")
-    command = re.search(r"\$\(PYTHON\) (-m sphinx .*)", (ROOT / "Makefile").read_text())[1]
-    arguments = command.replace("build/book", str(folder)).split()
+    command = re.search(rf"^{target}:.*\n\t\$\(PYTHON\) (-m sphinx .*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[
+        1
+    ]
+    arguments = command.replace(f"build/{target}", str(folder)).split()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LABHELPERS_")} | variables
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, env=environment)
     assert bool(done.returncode) == bool(done.stderr)
     return done.stderr
 
 
-def build(folder, **variables):
+def build(folder, target="book", **variables):
     """The website: page -> its parsed HTML."""
-    said = sphinx(folder, **variables)
+    said = sphinx(folder, target, **variables)
     assert not said, said
     import bs4
 
@@ -123,7 +126,28 @@ def test_a_published_site_links_to_where_it_is_published(tmp_path):
 def test_a_launch_button_that_would_lead_nowhere_is_refused_before_anything_is_built(tmp_path):
     said = sphinx(tmp_path, LABHELPERS_LAUNCH="binder")
     assert "Configuration error" in said and "LABHELPERS_REPOSITORY is ''" in said
+    said = sphinx(tmp_path, "book-learner", LABHELPERS_LAUNCH="binder", LABHELPERS_REPOSITORY="ada/rlhf")
+    assert "Configuration error" in said and "opens the solved notebooks" in said
     assert not list(tmp_path.rglob("*.html"))
+
+
+@pytest.mark.slow
+def test_a_site_for_learners_shows_no_solution_anywhere_and_the_other_outputs(tmp_path):
+    """In no file of it, the search index included."""
+    site = build(tmp_path, "book-learner")
+    written = "\n".join(
+        path.read_text(encoding="utf-8", errors="replace") for path in (tmp_path / "html").rglob("*") if path.is_file()
+    )
+    code = "\n".join(cell.get_text() for parsed in site.values() for cell in parsed.select(".cell_input"))
+    for path in NOTEBOOKS:
+        notebook = nbformat.read(path, 4)
+        solved = [cell for cell in notebook.cells if cell.cell_type == "code" and "# solution\n" in cell.source]
+        secret = {part.strip("\n") for cell in solved for secret, part in split_at_marks(cell.source) if secret}
+        assert secret and not [part for part in secret if part in code or part in written]
+        shown = page(site, f"notebooks/{path.stem}")
+        assert shown.get_text().count("# TODO") >= len(solved)
+        others = [cell for cell in notebook.cells if cell.get("outputs") and cell not in solved]
+        assert len(shown.select(".cell_output")) == len(others)
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labhelpers import checks
-from labhelpers.course.exercises import without_solutions
 from labhelpers.course.notebooks import parse_code, parse_notebook, read_notebook
+from labhelpers.course.solutions import without_solutions
 from labhelpers.errors import UsageError
 
 # What archives and file systems put beside the students' folders and files.

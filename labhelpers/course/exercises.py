@@ -1,249 +1,137 @@
 """Learner copies of the notebooks: everything as in the course, with the solutions cut out.
 
-A solution stands between the lines `# solution` and `# end solution` of a code cell, or between `### BEGIN SOLUTION`
-and `### END SOLUTION`, which nbgrader knows too; capitals and spaces do not matter. In the copy its functions keep
-their first line and their docstring and raise NotImplementedError, and the names that it assigns become None, so that
-the copy still runs from top to bottom: the checks say "nothing there yet", and the later cells do not need the answers.
-
-Nothing is handed out that may hold an answer: a comment that looks like a mark and is none is refused, and every cell
-that was cut is searched for what it should no longer hold.
+A copy says which notebook it is, by which it is known again under another file name, and how every cell looked when it
+was handed out, by which it can be brought up to date without touching what somebody has written in it.
 """
 
 from __future__ import annotations
 
-import ast
-import io
-import re
-import tokenize
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from labhelpers.course.notebooks import find_notebooks, notebooks_dir, parse_code
+from labhelpers.course.handed_out import fingerprints, update
+from labhelpers.course.notebooks import find_notebooks
 from labhelpers.course.published import carry_links, site_address
+from labhelpers.course.solutions import cut_solutions
 from labhelpers.errors import LabError, NotebookError, UsageError, storage_advice
-from labhelpers.files import writable_folder, write_atomically
+from labhelpers.files import writable_folder, write_all
 from labhelpers.sources.locations import unix_lines
 
-_MARK = re.compile(r"#+\s*(?:(begin|end)\s+)?solution\s*", re.IGNORECASE)  # \s is also a no-break space
-_MARK_BEHIND_CODE = re.compile(rf".*\S.*?{_MARK.pattern}", re.IGNORECASE)
-_LOOKALIKE_WORDS = 4  # "end of the solution"; a longer comment is a sentence
-# What a placeholder itself may consist of: no answer is given away by these.
-_EMPTY_STATEMENTS = {"raise NotImplementedError", "raise NotImplementedError()", "pass", "return", "return None"}
 
-
-def write_exercises(folder: str | Path, *, notebooks: str | Path | None = None, force: bool = False) -> list[Path]:
-    """Write a learner copy of every notebook of the course into `folder`; the files written.
+def write_exercises(folder: str | Path, names: Iterable[str | Path] = (), *, force: bool = False) -> list[Path]:
+    """Write learner copies of the notebooks in `names` (as in `find_notebooks`; none: all) into `folder`; their files.
 
     Raises UsageError for a file that is there already, unless `force`, and for the folder of the notebooks
-    themselves; NotebookError for a notebook that cannot be cut. In both cases nothing has been written.
+    themselves; NotebookError for a notebook that cannot be cut; LabError for a folder that cannot be written. In all
+    cases no file has changed.
     """
-    sources = find_notebooks((), notebooks)
-    out = Path(folder).expanduser().absolute()
-    if out.resolve() == notebooks_dir(notebooks):
-        raise UsageError(f"{out} holds the notebooks themselves: choose another folder for the learner copies")
-    targets = {out / source.name: source for source in sources}
-    there = [target.name for target in targets if target.exists()]
-    if there and not force:
-        raise UsageError(
-            f"{', '.join(there)} in {out} would be overwritten, with whatever was answered there: choose another "
-            "folder, or say --force"
-        )
-    beside = [target.name for target in targets]
-    texts = {target: learner_copy(source, beside) for target, source in targets.items()}
-    writable_folder(out)
+    texts = learner_copies(folder, names)
+    refuse_to_overwrite(texts, force, "bring them up to date with --update, choose another folder, or say --force")
+    return write_files(folder, texts)
+
+
+def update_exercises(folder: str | Path, names: Iterable[str | Path] = ()) -> tuple[list[Path], list[str]]:
+    """Bring the learner copies in `folder` up to date, and write those that are missing: (their files, remarks).
+
+    What somebody has written there stays, cell by cell (see `handed_out.update`); a remark names a cell that the course
+    has changed and that was kept all the same. Raises UsageError for a file that cannot be updated, which is one that
+    holds no fingerprints or no cell ids, and otherwise like `write_exercises`. In all cases no file has changed.
+    """
+    texts = learner_copies(folder, names)
+    remarks = []
     for target, text in texts.items():
-        try:
-            write_atomically(target, text)
-        except OSError as error:
-            raise LabError(f"{target} cannot be written: {storage_advice(error) or error}") from error
-    return list(texts)
+        if target.exists():
+            texts[target], kept = update(target, text)
+            remarks += [f"{target.stem}: {remark}" for remark in kept]
+    return write_files(folder, texts), remarks
+
+
+def learner_copies(folder: str | Path, names: Iterable[str | Path] = ()) -> dict[Path, str]:
+    """The learner copies of the notebooks in `names` as they belong into `folder`: file -> text. Writes nothing.
+
+    Raises UsageError for the folder of the notebooks themselves, and NotebookError for one that cannot be cut.
+    """
+    out = Path(folder).expanduser().absolute()
+    sources = find_notebooks(names)
+    if any(source.parent == out.resolve() for source in sources):
+        raise UsageError(f"{out} holds the notebooks themselves: choose another folder for the learner copies")
+    beside = {source.name for source in sources} | {path.name for path in out.glob("*.ipynb")}
+    return {out / source.name: learner_copy(source, beside) for source in sources}
+
+
+def refuse_to_overwrite(files: Iterable[Path], force: bool, advice: str) -> None:
+    """Raises UsageError for files that exist, unless `force`; `advice` says what can be done."""
+    there = [file for file in files if file.exists()]
+    if there and not force:
+        names = ", ".join(file.name for file in there)
+        raise UsageError(
+            f"{names} in {there[0].parent} would be overwritten, with whatever was answered there: {advice}"
+        )
+
+
+def write_files(folder: str | Path, contents: dict[Path, str | bytes]) -> list[Path]:
+    """Writes files in and under `folder`, all or none of them. Raises LabError when that is not possible."""
+    for place in {path.parent for path in contents}:
+        writable_folder(place)
+    try:
+        write_all(contents)
+    except OSError as error:
+        raise LabError(f"{folder} cannot be written: {storage_advice(error) or error}") from error
+    return list(contents)
 
 
 def learner_copy(notebook: str | Path, beside: Collection[str] = ()) -> str:
-    """The text of a notebook file without its outputs and its solutions. Ids, tags and other metadata stay; the
-    notebook's name is added, by which a copy is known again when it comes back under another file name.
+    """The text of a notebook file without its outputs and its solutions. Ids, tags and other metadata stay; added are
+    the notebook's name and the fingerprints of its cells.
 
     `beside` are the names of the files that will be in the same folder. Links to others lead to the course's website
     (LABHELPERS_SITE) or are links no more.
 
     Raises NotebookError for a file that is no notebook, and, with the cell, for a solution that cannot be cut.
     """
+    notebook = Path(notebook)
+    document = read_document(notebook)
+    cut_document(document, notebook.stem)
+    address = site_address()
+    for cell in document.cells:
+        if cell.cell_type == "markdown":
+            cell.source = carry_links(cell.source, beside, address)
+        elif cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    document.metadata["labhelpers"] = {"notebook": notebook.stem, "handed_out": fingerprints(document.cells)}
+    return text_of(document)
+
+
+def read_document(notebook: Path):
+    """The nbformat document of a notebook file, with LF at the end of every line. Raises NotebookError for others."""
     import nbformat
 
-    notebook = Path(notebook)
     try:
         document = nbformat.read(notebook, as_version=4)
     except (OSError, ValueError, TypeError, AttributeError, KeyError, nbformat.ValidationError) as error:
         raise NotebookError(f"{notebook} cannot be read as a notebook: {str(error).splitlines()[0]}") from None
-    document.metadata["labhelpers"] = {"notebook": notebook.stem}
-    address = site_address()
-    for number, cell in enumerate(document.cells, start=1):
+    for cell in document.cells:
         cell.source = unix_lines(cell.source)
-        if cell.cell_type == "markdown":
-            cell.source = carry_links(cell.source, beside, address)
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-            try:
-                cell.source = cut_solutions(cell.source)
-            except NotebookError as error:
-                raise NotebookError(error.reason, notebook=notebook.stem, cell=number) from None
-    return nbformat.writes(document).rstrip("\n") + "\n"
+    return document
 
 
-def cut_solutions(source: str) -> str:
-    """The source of a cell with a placeholder for every solution.
+def cut_document(document, name: str) -> None:
+    """Cuts the solutions out of every cell of an nbformat document, and takes the outputs of the cells that held one.
 
-    Raises NotebookError for a mark without its counterpart, for a comment that looks like a mark and is none, for a
-    solution that is no Python, and when something of a solution would be left.
+    Raises NotebookError, with the notebook's `name` and the cell, for a solution that cannot be cut.
     """
-    pieces = _pieces(source)
-    cut = "\n".join(placeholder(text) if solved else text for solved, text in pieces)
-    _prove_cut(cut, pieces)
-    return cut
+    for number, cell in enumerate(document.cells, start=1):
+        if cell.cell_type == "code":
+            try:
+                cut = cut_solutions(cell.source)
+            except NotebookError as error:
+                raise NotebookError(error.reason, notebook=name, cell=number) from None
+            if cut != cell.source:
+                cell.source, cell.outputs, cell.execution_count = cut, [], None
 
 
-def without_solutions(source: str) -> str:
-    """The source of a cell without its solutions and their marks; raises NotebookError like `cut_solutions`."""
-    return "\n".join(text for solved, text in _pieces(source) if not solved).strip("\n")
+def text_of(document) -> str:
+    """The text of the file of an nbformat document, as Jupyter writes it."""
+    import nbformat
 
-
-def _pieces(source: str) -> list[tuple[bool, str]]:
-    """A cell cut at its marks: (whether it is a solution, its lines), in order, without the marks."""
-    pieces: list[tuple[bool, list[str]]] = []
-    solved = False
-    mark = ""
-    for line in unix_lines(source).split("\n"):
-        found = _MARK.fullmatch(line)
-        if found is None:
-            _refuse_lookalike(line)
-            if not pieces or pieces[-1][0] != solved:
-                pieces.append((solved, []))
-            pieces[-1][1].append(line)
-            continue
-        ends = (found[1] or "").lower() == "end"
-        if ends != solved:
-            raise _alone(line.strip())
-        solved, mark = not ends, line.strip()
-        if solved:
-            pieces.append((True, []))
-    if solved:
-        raise _alone(mark)
-    return [(solved, "\n".join(lines)) for solved, lines in pieces]
-
-
-def _alone(mark: str) -> NotebookError:
-    return NotebookError(
-        f"a line {mark!r} is alone: a solution begins with a line '# solution' and ends with a line '# end solution', "
-        "neither indented"
-    )
-
-
-def _refuse_lookalike(line: str) -> None:
-    """Raises NotebookError for a line that somebody may have meant as a mark: what it marks would be handed out."""
-    comment = line.strip()
-    words = re.findall(r"\w+", comment.lower())
-    meant = comment.startswith("#") and len(words) <= _LOOKALIKE_WORDS and any("solution" in word for word in words)
-    if meant or _MARK_BEHIND_CODE.fullmatch(line):
-        raise NotebookError(
-            f"a line {comment!r} looks like the mark of a solution and is none: a mark is a line of its own, "
-            "'# solution' or '# end solution', neither indented"
-        )
-
-
-def _prove_cut(cut: str, pieces: list[tuple[bool, str]]) -> None:
-    """Raises NotebookError when the cell `cut` still holds a statement of one of its solutions, at any depth, that is
-    more than an import, a first line of a function, a docstring or a None."""
-    solutions = [text for solved, text in pieces if solved]
-    if not solutions:
-        return
-    secret = {code for text in solutions for code in _answers(ast.parse(text))}
-    given = {code for solved, text in pieces if not solved for code in _answers_of_cell(text)}
-    if left := (secret - given) & _answers_of_cell(cut):
-        raise NotebookError(f"of the solution, {min(left)!r} would be left in the copy: write it in another way")
-
-
-def _answers_of_cell(source: str) -> set[str]:
-    """`_answers` of a part of a cell; of one that is no Python by itself (a magic of the whole cell), its lines."""
-    try:
-        return set(_answers(parse_code(source)))
-    except SyntaxError:
-        return {line.strip() for line in source.split("\n")}
-
-
-def _answers(tree: ast.Module) -> Iterator[str]:
-    """Every statement that could hold an answer, as normal code."""
-    headings = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef)
-    documentation = {id(node.body[0]) for node in ast.walk(tree) if _is_documented(node)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.stmt) and not isinstance(node, headings) and id(node) not in documentation:
-            code = ast.unparse(node)
-            if code not in _EMPTY_STATEMENTS and not _assigns_nothing(node):
-                yield code
-
-
-def _is_documented(node: ast.AST) -> bool:
-    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node) is not None
-
-
-def _assigns_nothing(node: ast.stmt) -> bool:
-    """Whether it is what a placeholder consists of: a name that becomes None, or a dictionary of None."""
-    value = getattr(node, "value", None) if isinstance(node, ast.Assign) else None
-    values = value.values if isinstance(value, ast.Dict) else [value]
-    return bool(values) and all(isinstance(one, ast.Constant) and one.value is None for one in values)
-
-
-def placeholder(solution: str) -> str:
-    """What a learner finds in the place of a solution: its functions without their bodies, and None for the names it
-    assigns. Imports stay; everything else goes. Raises NotebookError for a solution that is no Python."""
-    try:
-        statements = ast.parse(solution).body
-    except SyntaxError as error:
-        raise NotebookError(f"the solution is no Python (its line {error.lineno}): {error.msg}") from None
-    comments = _comments(solution)
-    lines = []
-    assigned = set()
-    for statement in statements:
-        if isinstance(statement, (ast.Import, ast.ImportFrom)):
-            lines.append(ast.unparse(statement))
-        elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            lines += [f"# TODO: write {statement.name}", ast.unparse(_stub(statement))]
-        elif names := [name for name in _assigned_names(statement) if name not in assigned]:
-            assigned |= set(names)
-            value = _empty(statement.value) if len(names) == 1 else "None"
-            comment = comments.get(statement.end_lineno, "")
-            lines += ["# TODO: your answer", f"{' = '.join(names)} = {value}  {comment}".rstrip()]
-    return "\n".join(lines) or "# TODO: your code"
-
-
-def _stub(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.FunctionDef | ast.AsyncFunctionDef:
-    documentation = function.body[:1] if ast.get_docstring(function) is not None else []
-    function.body = [*documentation, *ast.parse("raise NotImplementedError").body]
-    return function
-
-
-def _assigned_names(statement: ast.stmt) -> Iterator[str]:
-    """The names that an assignment binds, `a` and `b` in `a, b = 1, 2`; none for any other statement."""
-    targets = statement.targets if isinstance(statement, ast.Assign) else []
-    if isinstance(statement, ast.AnnAssign):
-        targets = [statement.target]
-    for target in targets:
-        for node in ast.walk(target):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                yield node.id
-
-
-def _empty(value: ast.expr | None) -> str:
-    """None; for a dictionary its keys with None, since its form belongs to the question and not to the answer."""
-    if isinstance(value, ast.Dict) and value.keys and all(isinstance(key, ast.Constant) for key in value.keys):
-        return "{" + ", ".join(f"{_quoted(key.value)}: None" for key in value.keys) + "}"
-    return "None"
-
-
-def _quoted(key) -> str:
-    return f'"{key}"' if isinstance(key, str) and key.isidentifier() else repr(key)
-
-
-def _comments(source: str) -> dict[int, str]:
-    """Line number -> the comment at the end of that line."""
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
+    return nbformat.writes(document).rstrip("\n") + "\n"
