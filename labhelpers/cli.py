@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("--dry-run", action="store_true", help="list the runs and what they may take, and run none")
     batch.set_defaults(command=_batch)
 
-    report = commands.add_parser("report", help="write a batch's index.html and summary.csv again")
+    report = commands.add_parser("report", help="write the report of a batch again")
     report.add_argument("folder", metavar="DIR", help="the output folder of a batch")
     report.set_defaults(command=_report)
 

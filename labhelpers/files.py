@@ -39,7 +39,7 @@ def writable_folder(folder: str | Path, chosen_by: str = "") -> Path:
 def may_write(folder: Path) -> bool:
     """Whether this process is allowed to write in `folder`, or in the nearest folder above it that exists.
 
-    Nothing is left behind. A full disk is another matter: the answer is then True.
+    Nothing is left behind. On a full disk the answer is still True, because this is about permission only.
     """
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -59,7 +59,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def write_all(contents: Mapping[Path, str | bytes]) -> None:
-    """Writes several files. None is replaced before all new contents are on the disk.
+    """Writes several files. No old file is replaced before all new contents are on the disk.
 
     Raises the OSError of a failed write, as on a full disk; the old files are then unchanged.
     """

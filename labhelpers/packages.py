@@ -1,6 +1,6 @@
-"""The packages that the course stands on: which it needs, in which versions it is known to work, what is installed.
+"""The packages that the course needs: the versions in which it is known to work, and the versions installed.
 
-Nothing outside Python's own library is imported here, so that this can still speak where packages are missing.
+Nothing outside Python's own library is imported here, so that this module works when packages are missing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Misfit:
-    """A package that is not there as pinned: `found` is its version, None where it is missing."""
+    """A package in another version than the pinned one: `found`, which is None when the package is missing."""
 
     name: str
     found: str | None
@@ -22,7 +22,7 @@ class Misfit:
 
     @property
     def other_major(self) -> bool:
-        """Whether another major version is installed, in which what the notebooks call may be gone."""
+        """Whether another major version is installed, which may lack something that the notebooks call."""
         return self.found is not None and self.found.split(".")[0] != self.pinned.split(".")[0]
 
 
@@ -32,7 +32,7 @@ def pins_file() -> Path:
 
 
 def pinned_versions(constraints: Path) -> dict[str, str]:
-    """`{package: version}` of the lines `package==version`; names in the one spelling that pip compares."""
+    """`{package: version}` of the lines `package==version`; names as `canonical` spells them."""
     lines = constraints.read_text(encoding="utf-8").splitlines()
     pins = (re.fullmatch(r"([\w.-]+)==([\w.!+-]+)", line.strip()) for line in lines)
     return {canonical(pin.group(1)): pin.group(2) for pin in pins if pin}
@@ -44,7 +44,7 @@ def canonical(name: str) -> str:
 
 
 def needed_packages() -> list[str]:
-    """What labhelpers needs without its extras, sorted; empty for a package that is not installed but on the path."""
+    """What labhelpers needs without its extras, sorted; empty when it is on the path but not installed."""
     try:
         requirements = importlib.metadata.requires("labhelpers") or []
     except importlib.metadata.PackageNotFoundError:
@@ -57,15 +57,17 @@ def needed_packages() -> list[str]:
 
 
 def misfits(constraints: Path) -> list[Misfit]:
-    """The needed packages that are missing, or not in the version that the file `constraints` pins; none where there is
-    no such file."""
+    """The needed packages that are missing, or not in the version that the file `constraints` pins.
+
+    Empty when there is no such file.
+    """
     pins = pinned_versions(constraints) if constraints.is_file() else {}
     compared = [(name, _installed(name), pins[name]) for name in needed_packages() if name in pins]
     return [Misfit(name, found, pinned) for name, found, pinned in compared if found != pinned]
 
 
 def missing_packages() -> str | None:
-    """One sentence about the needed packages that this Python does not have, None where none is missing."""
+    """One sentence about the needed packages that this Python does not have; None when it has all."""
     names = [one.name for one in misfits(pins_file()) if one.found is None]
     if not names:
         return None

@@ -1,4 +1,4 @@
-"""Watching a training: the statistics of every step go to TensorBoard, Weights & Biases, MLflow or Trackio as well.
+"""Watching a training: the statistics of every step also go to TensorBoard, Weights & Biases, MLflow or Trackio.
 
 PPO reports through accelerate's trackers (`Tracking.open`), transformers' and trl's trainers through their own
 callbacks (`Tracking.arguments`). Both write below the run's folder, and nothing is sent anywhere unless the profile
@@ -22,7 +22,7 @@ from labhelpers.errors import UsageError
 if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
 
-TrackerName = Literal["none", "tensorboard", "wandb", "mlflow", "trackio"]  # but for "none", the packages' names too
+TrackerName = Literal["none", "tensorboard", "wandb", "mlflow", "trackio"]  # also the packages' names, except "none"
 PROJECT = "rlhf-labs"  # what W&B and Trackio call a project, MLflow an experiment
 
 
@@ -31,10 +31,10 @@ def check_tracker(name: TrackerName) -> None:
     if name == "none":
         return
     found = importlib.util.find_spec(name)
-    if found is None or found.origin is None:  # without an origin it is a folder of that name, as our own output has
+    if found is None or found.origin is None:  # without an origin it is a mere folder of that name, such as our output
         raise UsageError(
             f"parameter tracker is {name!r}, but the package {name} is not installed: "
-            f"`{sys.executable} -m pip install {name}`, or go without a tracker"
+            f"`{sys.executable} -m pip install {name}`, or leave the tracker out"
         )
 
 
@@ -59,7 +59,7 @@ class Tracking:
 
     @property
     def arguments(self) -> dict[str, str]:
-        """What transformers' `TrainingArguments` have to be told."""
+        """What transformers' `TrainingArguments` need to know of the tracker."""
         if self.tracker == "none":
             return {"report_to": "none"}
         return {"report_to": self.tracker, "run_name": self.run_name, "project": PROJECT}
@@ -68,7 +68,7 @@ class Tracking:
     def open(self, training: str, settings: Mapping[str, Any]) -> Iterator[GeneralTracker | None]:
         """Accelerate's tracker for one training, `run_name/training`, closed at the end; None for "none".
 
-        Of `settings`, numbers, texts and booleans are kept beside the curves.
+        Those of `settings` that are numbers, texts or booleans are stored with the curves.
         """
         if self.tracker == "none":
             yield None
@@ -100,15 +100,15 @@ class Tracking:
                 return tracking.TrackioTracker(PROJECT, name=name)
 
     def prepare(self, offline: bool) -> None:
-        """Sets the environment variables by which the tracker finds its place; comes before its package is imported.
+        """Sets the environment variables that tell the tracker where to write. Call it before importing its package.
 
-        What the user has set wins, unless the run is to stay `offline`: then everything stays on this machine.
+        Variables that the user has set are kept, except in an `offline` run: there everything stays on this machine.
         """
         for name, value in self._places().items():
             if offline or name not in os.environ:
                 os.environ[name] = value
         if self.tracker == "tensorboard":
-            os.environ["TENSORBOARD_LOGGING_DIR"] = str(self.events)  # of this start, not of the one before
+            os.environ["TENSORBOARD_LOGGING_DIR"] = str(self.events)  # the folder of this start, not of the one before
         if offline and self.tracker == "wandb":
             os.environ["WANDB_MODE"] = "offline"
         if offline and self.tracker == "trackio":
@@ -116,7 +116,7 @@ class Tracking:
                 os.environ.pop(f"TRACKIO_{name}", None)
 
     def _places(self) -> dict[str, str]:
-        """The tracker's own variables: a place below the run's folder, the project, and no reports about its use."""
+        """The tracker's own variables: a place below the run's folder, the project, and no usage reports."""
         folder = self.folder.absolute()
         match self.tracker:
             case "wandb":

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from labhelpers.errors import LabError, close_matches
 
-# No conversions ("8" is not 8, 1 is not True), no unknown names, no infinity, and defaults are checked like the rest.
+# No conversions ("8" is not 8, 1 is not True), no unknown names, no infinity, and defaults are checked as well.
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
 Count = Annotated[int, Field(ge=1)]

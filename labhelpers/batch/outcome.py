@@ -1,6 +1,6 @@
-"""How a run of a batch ended: one class, from which its line in `summary.csv` and its `status.json` are made.
+"""How a run of a batch ended: one class. The run's line in `summary.csv` and its `status.json` are made from it.
 
-A run that has not ended is "to do". When a worker is killed, it cannot report; `without_worker` then makes the outcome.
+A run that has not ended is "to do". A killed worker cannot report; `without_worker` then makes the outcome.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 Status = Literal[
     "to do",
     "finished",  # every notebook ran to its end
-    "failed",  # a cell raised, or another failure that has no own name
+    "failed",  # a cell raised an error, or a failure that has no status of its own
     "kernel died",  # the notebook's process was killed, for example by the system when memory ran out
     "timeout",  # longer than the plan's timeout_minutes
     "over limit",  # more memory, processes or disk than allowed
@@ -25,18 +25,22 @@ Status = Literal[
     "refused",  # the worker has another version of the package
     "interrupted",  # by Ctrl-C; never stored, because the run will be done again
 ]
-_LOST = "the worker was lost: the process that carried it out is gone, again and again"
+_LOST = "the worker was lost: the process that did this run disappeared several times"
 
 
 @dataclasses.dataclass
 class RunOutcome:
     """Which run it is, how it ended, and its results.
 
-    `notebook` and `cell` (the number in `In [4]`) say where it ended, if not well, `last_lines` what was shown there,
-    `executed` the file of that notebook, relative to the run's folder. `results` are `{notebook: {name: value}}`,
-    `verdicts` of a submission's checks `{notebook: {check: "right." or "not yet. …"}}`. `missing` are notebooks that
-    a student has not handed in, `remarks` say what else is odd about the submission. `started` is in seconds since
-    1970. `archive` is the packed folder of a run that was done elsewhere; it travels, and is not kept here.
+    Where a run failed: `notebook` and `cell` (the 4 of `In [4]`), `last_lines` (the last lines shown there) and
+    `executed` (the file of that notebook, relative to the run's folder). `results` are `{notebook: {name: value}}`.
+
+    Of a submission: `student_id`, the learning platform's number for the student, or None; `verdicts` of its checks,
+    `{notebook: {check: "right." or "not yet. …"}}`; `missing`, the notebooks that the student has not handed in;
+    `remarks`, whatever else is odd.
+
+    `started` is in seconds since 1970. `archive` is the packed folder of a run that another machine did; `status.json`
+    does not hold it.
     """
 
     id: str
@@ -54,6 +58,7 @@ class RunOutcome:
     notebook_seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     results: dict[str, dict] = dataclasses.field(default_factory=dict)
     student: str | None = None
+    student_id: str | None = None
     missing: list[str] = dataclasses.field(default_factory=list)
     remarks: list[str] = dataclasses.field(default_factory=list)
     verdicts: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
@@ -72,7 +77,8 @@ class RunOutcome:
         """The text of `status.json`."""
         kept = dataclasses.asdict(dataclasses.replace(self, archive=None))
         del kept["archive"]
-        return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+        return text.encode(errors="replace").decode()  # a notebook may show half a character, which no file can hold
 
     @classmethod
     def from_json(cls, text: str) -> RunOutcome:
@@ -84,7 +90,7 @@ class RunOutcome:
         return dataclasses.replace(self, status=status, reason=reason, **changes)
 
     def without_worker(self, error: BaseException | None) -> RunOutcome:
-        """The outcome when the worker returned none. `error` is Dask's reason, None when Dask gives none."""
+        """The outcome when the worker returned nothing. `error` is Dask's reason, or None when Dask gives no reason."""
         if error is None or type(error).__name__ == "KilledWorker":
             return self.ended("worker lost", _LOST, seconds=0.0)
         return self.ended("failed", f"the worker failed: {type(error).__name__}: {error}", seconds=0.0)

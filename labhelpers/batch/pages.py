@@ -60,7 +60,7 @@ def write_pages(folder: Path, sanitize: bool, again: bool = True) -> None:
             text = notebook_page(notebook, sanitize)
         except Exception as error:  # a file that is called a notebook may hold anything
             text = f"<!doctype html><title>{html.escape(notebook.stem)}</title><p>Not shown: {type(error).__name__}</p>"
-        write_atomically(page, text)
+        write_atomically(page, text.encode(errors="replace"))  # it may hold half a character
 
 
 def notebook_page(notebook: Path, sanitize: bool = False) -> str:

@@ -31,7 +31,7 @@ MOST_RUNS = 10_000
 
 
 class PlanFile(BaseModel):
-    """The fields of a plan file. The description of a field says, for messages, which form it must have."""
+    """The fields of a plan file. Messages use the description of a field: it says which form the value must have."""
 
     model_config = STRICT
 
@@ -66,7 +66,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a plan: the files of its notebooks by their names, with these parameters, or those of one student."""
+    """One run of a plan: its parameters, and the files of its notebooks by name, the course's own or one student's.
+
+    `point` holds the values that the grid gives to this run.
+    """
 
     id: str
     parameters: dict
@@ -76,7 +79,7 @@ class PlannedRun:
 
     @property
     def student(self) -> str | None:
-        """Whose notebooks these are; None for the course's own."""
+        """The student who handed in the notebooks; None for the course's own."""
         return self.submission.student if self.submission else None
 
     @property
@@ -94,6 +97,7 @@ class PlannedRun:
             parameters=self.parameters,
             notebooks=list(self.notebooks),
             student=self.student,
+            student_id=self.submission.student_id if self.submission else None,
             missing=list(self.submission.missing) if self.submission else [],
             remarks=list(self.submission.remarks) if self.submission else [],
         )
@@ -128,7 +132,7 @@ def load_plan(file: str | Path) -> Plan:
     if asked.submissions is not None:
         submissions = _submissions(asked.submissions, home, notebooks, wrong)
         if grid:
-            raise wrong("submissions", "cannot stand beside 'grid': make two plans")
+            raise wrong("submissions", "cannot be combined with 'grid': make two plans")
         for name, usual in (("timeout_minutes", 30), ("memory_gb", 4)):
             if name not in asked.model_fields_set:
                 limits[name] = usual
@@ -178,7 +182,7 @@ class _Loader(yaml.SafeLoader):
                 line = key.start_mark.line + 1
                 name = self.construct_object(key)
                 if name in lines:
-                    problem = f"{name!r} stands here and in line {lines[name]} of the same table: keep one"
+                    problem = f"{name!r} is given here and in line {lines[name]} of the same table: keep one"
                     raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
                 lines[name] = line
         return super().construct_mapping(node, deep)
@@ -247,7 +251,7 @@ def _checker(notebooks: list[Path], profile: str, home: Path, wrong: Callable[[s
 def _submissions(value: str, home: Path, notebooks: list[Path], wrong: Callable[[str, str], UsageError]) -> Path:
     folder = (home / Path(value).expanduser()).resolve()
     if not folder.is_dir():
-        raise wrong("submissions", f"{folder} is no folder")
+        raise wrong("submissions", f"{folder} is not a folder")
     try:
         read_submissions(folder, notebooks)
     except UsageError as error:
@@ -256,7 +260,7 @@ def _submissions(value: str, home: Path, notebooks: list[Path], wrong: Callable[
 
 
 def _source(notebook: Path) -> list:
-    """What a notebook does: the cells without their outputs, ids and the rest that an editor changes."""
+    """What a notebook computes: sources and tags of its code cells, without outputs, ids and what editors add."""
     cells = read_notebook(notebook)["cells"]
     return [[cell["source"], cell["metadata"]["tags"]] for cell in cells if cell["cell_type"] == "code"]
 

@@ -25,7 +25,7 @@ class Failure:
 
     @classmethod
     def of(cls, notebook: str, error: Exception) -> Failure:
-        """The facts of an error that occurred when `notebook` should run."""
+        """The facts of an error that kept `notebook` from running to its end."""
         if isinstance(error, NotebookError):
             return cls(notebook, error.reason, error.kind, error.cell)
         reason = storage_advice(error) or str(error)
@@ -51,7 +51,7 @@ _READER = TypeAdapter(Progress)
 
 
 def read_progress(folder: Path) -> Progress:
-    """The progress in a run's folder, as an earlier attempt left it; an empty one when no valid file is there.
+    """The progress that the last attempt left in a run's folder; empty when there is no valid file.
 
     A submission can write this file itself, so only its form is certain, not its content.
     """

@@ -1,4 +1,7 @@
-"""The report on a batch, `index.html` and `summary.csv`, made from the records in the output folder."""
+"""The report on a batch, `index.html` and `summary.csv`, made from the records in the output folder.
+
+For a cohort also the grades and the students' feedback.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from labhelpers.batch.grades import verdict, write_grades
+from labhelpers.batch.feedback import ARCHIVE, FEEDBACK, file_names, write_feedback
+from labhelpers.batch.glance import mistakes, success
+from labhelpers.batch.grades import GRADES, VERDICTS, answers, exercise_name, write_grades
 from labhelpers.batch.outcome import RunOutcome, summary_csv
 from labhelpers.batch.pages import write_pages
 from labhelpers.batch.store import PLAN, STATUS
@@ -30,7 +35,7 @@ KEY_RESULTS = (
     (REWARD_HACKING.name, "toxicity_no_kl"),
     (REWARD_HACKING.name, "rouge_l_no_kl"),
 )
-_MOST_KEYS, _MOST_PANELS, _MOST_FIGURES = 8, 24, 4
+_MOST_KEYS, _MOST_PANELS, _MOST_FIGURES, _MOST_MISTAKES = 8, 24, 4, 12
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,9 @@ def write_report(folder: Path) -> list[str]:
     write_atomically(folder / SUMMARY, summary_csv(runs))
     written = [SUMMARY, PAGE]
     if plan["submissions"]:
-        written.append(write_grades(folder, [run for run in runs if run.status != "to do"], plan["exercises"]))
+        ended = _ended(runs)
+        written.append(write_grades(folder, ended, plan["exercises"]))
+        written += write_feedback(folder, ended, plan["exercises"])
     write_atomically(folder / PAGE, _page(folder, plan, runs))
     return written
 
@@ -107,6 +114,10 @@ def _outcomes(folder: Path, plan: dict) -> list[RunOutcome]:
     return outcomes
 
 
+def _ended(runs: list[RunOutcome]) -> list[RunOutcome]:
+    return [run for run in runs if run.status != "to do"]
+
+
 def _page(folder: Path, plan: dict, runs: list[RunOutcome]) -> str:
     import jinja2
 
@@ -115,6 +126,10 @@ def _page(folder: Path, plan: dict, runs: list[RunOutcome]) -> str:
     counts: dict[str, int] = {}
     for run in runs:
         counts[run.status] = counts.get(run.status, 0) + 1
+    asked = plan.get("exercises", {})
+    ended = _ended(runs) if plan["submissions"] else []
+    made = mistakes(ended, asked)
+    names = file_names(run.student for run in ended if run.student is not None)
     varied = [name for name in plan["grid"] if name != "seed"]
     environment = jinja2.Environment(loader=jinja2.PackageLoader("labhelpers.batch", "."), autoescape=True)
     environment.filters |= {"number": _shown}
@@ -129,8 +144,16 @@ def _page(folder: Path, plan: dict, runs: list[RunOutcome]) -> str:
         points=points if any(count > 1 for _, count, _ in points) else [],
         point_names=varied,
         figures=[] if plan["submissions"] else _figures(runs, varied),
-        exercises=[(nb, check) for nb, checks in plan.get("exercises", {}).items() for check in checks],
-        verdict=verdict,
+        grades=GRADES,
+        archive=ARCHIVE,
+        feedback={student: f"{FEEDBACK}/{name}.html" for student, name in names.items()},
+        graded=len(ended),
+        success=success(ended, asked),
+        verdicts=VERDICTS,
+        mistakes=made[:_MOST_MISTAKES],
+        more_mistakes=len(made[_MOST_MISTAKES:]),
+        exercises=[exercise_name(notebook, check) for notebook, checks in asked.items() for check in checks],
+        answers={run.id: answers(run, asked) for run in runs},
         result=_number,
         pages={run.id: sorted(p.stem for p in (folder / run.id / "notebooks").glob("*.html")) for run in runs},
     )

@@ -2,7 +2,7 @@
 
 `python -m labhelpers.batch.run_process FOLDER`: FOLDER/job.json says what to run, FOLDER/sources holds the notebooks.
 After every notebook, the progress is written to FOLDER/progress.json, so that an interrupted run continues from there.
-The process ends when its standard input is closed, because then nobody waits for it.
+The process ends when its standard input is closed, because then nobody waits for its result.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from labhelpers.errors import LabError
 
 JOB, SOURCES = "job.json", "sources"
 MESSAGE_LENGTH = 1000  # of a verdict
-OUTPUT_BYTES = 2_000_000  # of one cell; a page of more is read by nobody, and holds up everybody
+OUTPUT_BYTES = 2_000_000  # of one cell; nobody reads more than that, and it makes the page slow
 
 
 def main(folder: Path, kernel: Sequence[str] = KERNEL) -> int:
@@ -84,10 +84,11 @@ def _limit(limits: dict) -> None:
 
 
 def _use_own_client(progress: Progress, folder: Path, submitted: bool) -> None:
-    """Make papermill keep no more than OUTPUT_BYTES of a cell's output.
+    """Makes papermill keep no more than OUTPUT_BYTES of a cell's output.
 
-    Of a submission it also takes the verdicts, which come as messages beside the output, while a check that was put
-    back is running and at no other time; and it counts the cells as the student does, without those that were added.
+    For a submission it also keeps the verdicts of the checks. They come as messages beside the output, and count only
+    while a cell that was added for a check is running. And it numbers the cells as the student does: added cells are
+    not counted.
     """
     from nbformat.v4 import new_output
     from papermill import clientwrap
@@ -113,7 +114,7 @@ def _use_own_client(progress: Progress, folder: Path, submitted: bool) -> None:
             if VERDICT_MIME in content.get("data", {}):
                 _take_verdict(content["data"][VERDICT_MIME], asked, progress, folder)
                 return None
-            if asked and msg["msg_type"] == "error":  # as where the exercise's own cell has failed: that one counts
+            if asked and msg["msg_type"] == "error":  # often because the exercise's own cell failed: that error counts
                 reason = f"not reached: {content['ename']}: {content['evalue']}"[:MESSAGE_LENGTH]
                 outs.append(new_output("stream", name="stderr", text=reason + "\n"))
                 return None
@@ -138,8 +139,10 @@ def _use_own_client(progress: Progress, folder: Path, submitted: bool) -> None:
 
 
 def _take_verdict(found, asked: Sequence[str], progress: Progress, folder: Path) -> None:
-    """Keep a verdict on one of the checks that are asked just now; anything else that a notebook may have sent under
-    that name is left alone."""
+    """Keeps a verdict on one of the checks in `asked`, those of the cell that is running.
+
+    Anything else that a notebook sends in the form of a verdict is ignored.
+    """
     check, message = (found.get("check"), found.get("message")) if isinstance(found, dict) else (None, None)
     if check in asked and isinstance(message, str) and progress.running:
         progress.verdicts.setdefault(progress.running, {})[check] = message[:MESSAGE_LENGTH]

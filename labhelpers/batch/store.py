@@ -95,11 +95,14 @@ class Output:
         return dataclasses.replace(outcome, archive=None)
 
     def publish(self, *names: str) -> None:
-        """Copies files of the folder to the remote address, if there is one."""
+        """Copies files of the folder, and folders with all that is in them, to the remote address, if there is one."""
         for name in names if self.address else ():
-            with self._remote():
-                self._fs.makedirs(f"{self._root}/{name}".rsplit("/", 1)[0], exist_ok=True)
-                self._fs.put_file(str(self.folder / name), f"{self._root}/{name}")
+            path = self.folder / name
+            for file in [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]:
+                target = f"{self._root}/{file.relative_to(self.folder).as_posix()}"
+                with self._remote():
+                    self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+                    self._fs.put_file(str(file), target)
 
     @contextlib.contextmanager
     def _remote_lock(self) -> Iterator[None]:

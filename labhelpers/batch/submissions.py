@@ -1,8 +1,8 @@
-"""What students hand in: whose a file is, which notebook it is, and the course's own checks put back into it.
+"""What students hand in: which student a file belongs to, which notebook it is, and how it gets the course's checks.
 
-A notebook is known by what it says of itself: the name that `labs exercises` writes into its metadata, or that its
-first cell gives to `start`; the name of its file counts only where it says neither. So a copy that a browser or a
-learning platform has renamed is graded all the same.
+A notebook is recognised by the name that it holds: `labs exercises` writes it into the metadata, and the first cell
+gives it to `start`. The name of the file counts only when the notebook holds no name. So a copy that a browser or a
+learning platform has renamed is graded like any other.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from labhelpers.course.notebooks import parse_code, parse_notebook, read_noteboo
 from labhelpers.course.solutions import without_solutions
 from labhelpers.errors import UsageError
 
-# What archives and file systems put beside the students.
+# What archives and file systems put beside the students' folders and files.
 _NO_STUDENTS = ("__MACOSX", "lost+found", "$RECYCLE.BIN", "@eaDir", "System Volume Information")
 _NO_FILES = ("Thumbs.db", "desktop.ini")
-# `ada_12345_01_….ipynb`, `ada_LATE_12345_67890_01_….ipynb`: a name, numbers of the platform's, the file's own name.
+# `ada_12345_01_….ipynb`, `ada_LATE_12345_67890_01_….ipynb`: a name, numbers from the platform, the file's own name.
 _FLAT = re.compile(r"(?P<student>.+?)_(?:late_)?(?P<number>\d{3,})_(?:\d{3,}_)?(?P<name>.+)", re.IGNORECASE)
+# `Ada Lee_12345_assignsubmission_file_`: a folder of one platform's, with its number for the student.
+_NUMBERED_FOLDER = re.compile(r".+_(?P<number>\d{3,})_assignsubmission_\w*")
 _STARTED = re.compile(r"""\bstart\(\s*["']([^"']+)["']""")
 
 
@@ -31,7 +33,8 @@ _STARTED = re.compile(r"""\bstart\(\s*["']([^"']+)["']""")
 class Submission:
     """What one student has handed in: the file of each notebook asked for, and the other files by their own names.
 
-    `missing` are the notebooks that are not there; `remarks` say what is odd about it, in words.
+    `missing` are the notebooks that were asked for and not handed in; `remarks` say in words what else is odd.
+    `student_id` is the learning platform's number for the student, or None when no name of a file holds one.
     """
 
     student: str
@@ -39,11 +42,12 @@ class Submission:
     others: dict[str, Path]
     missing: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    student_id: str | None = None
 
 
 @dataclass(frozen=True)
 class CheckCell:
-    """A cell of the course's notebook that calls checks: the source is what grades, without the solution."""
+    """A cell of the course's notebook that calls checks. `source` is the code that grades, without the solution."""
 
     id: str
     checks: tuple[str, ...]
@@ -51,37 +55,44 @@ class CheckCell:
 
 
 def read_submissions(folder: Path, masters: Sequence[Path]) -> list[Submission]:
-    """The submissions in a folder, by student: from a folder per student, and from files whose names begin with a
-    student's, as learning platforms export them.
+    """The submissions in a folder, sorted by student.
 
-    `masters` are the course's own notebooks that are asked for. Raises UsageError when there is none, and for a
-    notebook that lies there without a student's name.
+    A student's files are in a folder of their own, or their names begin with the student's name, as learning platforms
+    export them. `masters` are the course's own notebooks, those that students were asked for. Raises UsageError when
+    there is no submission, and for a notebook that no student's name belongs to.
     """
     files: dict[str, dict[str, Path]] = {}
     flat: dict[tuple[str, str], dict[str, Path]] = {}
+    numbers: dict[str, str] = {}
     nameless = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name in _NO_STUDENTS or path.is_symlink():
             continue
         if path.is_dir():
-            files[path.name] = {one.name: one for one in sorted(path.iterdir()) if _is_handed_in(one)}
+            student = _readable(path.name)
+            files[student] = {one.name: one for one in sorted(path.iterdir()) if _is_handed_in(one)}
+            if numbered := _NUMBERED_FOLDER.fullmatch(student):
+                numbers[student] = numbered["number"]
         elif found := _FLAT.fullmatch(path.name) if _is_handed_in(path) else None:
-            flat.setdefault((found["student"], found["number"]), {})[found["name"]] = path
+            flat.setdefault((_readable(found["student"]), found["number"]), {})[found["name"]] = path
         elif path.suffix == ".ipynb":
             nameless.append(path.name)
     if nameless:
         raise UsageError(
-            f"{folder} holds {nameless[0]}, and nothing says whose it is: put it into a folder named after the student"
+            f"{folder} holds {nameless[0]}, and nothing says which student it is from: put it into a folder named "
+            "after the student"
         )
     for (student, number), theirs in flat.items():
         alone = student not in files and sum(other == student for other, _ in flat) == 1
-        files[student if alone else f"{student}_{number}"] = theirs
+        name = student if alone else f"{student}_{number}"
+        files[name], numbers[name] = theirs, number
     if not files:
         raise UsageError(
             f"{folder} holds no folders: it must have one per student, or files named like ada_12345_NOTEBOOK.ipynb"
         )
     known = _names(masters)
-    return [_submission(student, files[student], known, [path.stem for path in masters]) for student in sorted(files)]
+    asked = [path.stem for path in masters]
+    return [_submission(student, files[student], known, asked, numbers.get(student)) for student in sorted(files)]
 
 
 def check_cells(master: Path) -> list[CheckCell]:
@@ -95,9 +106,12 @@ def check_cells(master: Path) -> list[CheckCell]:
 
 
 def with_checks(content: bytes, graded: Iterable[CheckCell]) -> bytes:
-    """A student's notebook as it is run: behind the cell of every check stands the course's own call of it, in a cell
-    that `is_added` knows, so that only what the course asked counts. An error in one cell keeps none of the next from
-    running. What is no notebook is returned as it is: the run will say so."""
+    """A student's notebook with the course's checks, as it is run.
+
+    The course's own cells that call checks are added, each after the student's cell that it belongs to. Only verdicts
+    from the added cells count (see `is_added`). When a cell raises an error, the cells after it still run. Content that
+    is not a notebook is returned unchanged; the run will report it.
+    """
     try:
         document = parse_notebook(content)
     except ValueError:
@@ -110,27 +124,32 @@ def with_checks(content: bytes, graded: Iterable[CheckCell]) -> bytes:
     for cell in cells:
         if cell["cell_type"] == "code":
             cell["metadata"].setdefault("tags", []).append("raises-exception")
-    document |= {"nbformat": 4, "nbformat_minor": 5}  # whose cells have ids
+    document |= {"nbformat": 4, "nbformat_minor": 5}  # the format in which cells have ids
     return json.dumps(document).encode()
 
 
 def is_added(cell: dict) -> bool:
-    """Whether a cell of an executed submission is not the student's: a check put back, or the injected parameters."""
+    """Whether a cell of an executed submission was added to it: a check of the course, or the injected parameters."""
     return bool(asked_checks(cell)) or "injected-parameters" in cell["metadata"].get("tags", ())
 
 
 def asked_checks(cell: dict) -> tuple[str, ...]:
-    """The checks whose verdicts count when this cell of a submission runs; none for a cell of the student's."""
+    """The checks that may give a verdict while this cell of a submission runs; none for the student's own cells."""
     return tuple(cell["metadata"].get("labhelpers", {}).get("graded", ()))
 
 
 def _is_handed_in(path: Path) -> bool:
-    """Whether it is a plain file of the student's own. Links may lead anywhere, and `._x` is what macOS adds to x."""
+    """Whether it is a plain file that the student made. Links may lead anywhere, and macOS adds a file `._x` to x."""
     return path.is_file() and not path.is_symlink() and not path.name.startswith("._") and path.name not in _NO_FILES
 
 
+def _readable(name: str) -> str:
+    """A student's name as text; bytes of the file system that are no text are shown by their numbers, `\\xe9`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _names(masters: Sequence[Path]) -> dict[str, str]:
-    """What a notebook may call itself -> the name of the notebook asked for that this means."""
+    """For every name that a notebook may hold: the name of the notebook asked for that it means."""
     known = {path.stem: path.stem for path in masters}
     for path in masters:
         if said := _said_name(path.read_bytes()):
@@ -139,7 +158,7 @@ def _names(masters: Sequence[Path]) -> dict[str, str]:
 
 
 def _said_name(content: bytes) -> str | None:
-    """The name that a notebook gives itself, None where it gives none or is no notebook."""
+    """The name that a notebook holds; None when it holds none, or when `content` is not a notebook."""
     try:
         document = parse_notebook(content)
     except ValueError:
@@ -153,7 +172,9 @@ def _said_name(content: bytes) -> str | None:
     return found[1] if found else None
 
 
-def _submission(student: str, files: dict[str, Path], known: dict[str, str], asked: list[str]) -> Submission:
+def _submission(
+    student: str, files: dict[str, Path], known: dict[str, str], asked: list[str], student_id: str | None
+) -> Submission:
     found: dict[str, list[Path]] = {}
     others, remarks, called = {}, [], {}
     for name, path in files.items():
@@ -180,11 +201,11 @@ def _submission(student: str, files: dict[str, Path], known: dict[str, str], ask
         elif name in called:
             remarks.append(called[name])
     missing = tuple(name for name in asked if name not in notebooks)
-    return Submission(student, notebooks, others, missing, tuple(remarks))
+    return Submission(student, notebooks, others, missing, tuple(remarks), student_id)
 
 
 def _by_file_name(stem: str, asked: list[str]) -> str | None:
-    """The notebook that a file's name means, whatever a browser or a platform has put before or behind it."""
+    """The notebook that a file's name means; a browser or a platform may have added something before or after it."""
     plain = stem.replace(" ", "_")
     for name in sorted(asked, key=len, reverse=True):
         if re.search(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", plain, re.IGNORECASE):
@@ -203,8 +224,11 @@ def _called(source: str) -> tuple[str, ...]:
 
 
 def _grading(source: str, called: Sequence[str]) -> str:
-    """The source of an added cell. The checks are imported anew, since a submission may have a name of its own there;
-    what else the course's cell computes for them comes with it."""
+    """The source of an added cell.
+
+    The checks are imported again, because a submission may use one of their names for something else. What else the
+    course's cell computes for the checks is part of it.
+    """
     ours = [name for name in called if name in checks.__all__]
     lines = ["# The course's own check, put back for grading."]
     lines += [f"from labhelpers.checks import {', '.join(ours)}"] if ours else []
@@ -212,8 +236,8 @@ def _grading(source: str, called: Sequence[str]) -> str:
 
 
 def _place(cells: list[dict], one: CheckCell) -> int:
-    """Where a check is put back: behind the student's cell with the same id, else behind the last that calls it, else
-    at the end."""
+    """Where a check is added: after the student's cell with the same id, else after the last cell that calls the check,
+    else at the end."""
     own = [(number, cell) for number, cell in enumerate(cells, 1) if cell["cell_type"] == "code" and not is_added(cell)]
     same = [number for number, cell in own if one.id and cell.get("id") == one.id]
     calling = [number for number, cell in own if any(f"{check}(" in cell["source"] for check in one.checks)]

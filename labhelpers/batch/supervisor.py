@@ -45,8 +45,8 @@ _stopped: set[str] = set()
 class Job:
     """A run as it is sent to a worker. `todo` is its outcome before it has run; it says what to run.
 
-    The run's files stay in `folder`, if the worker can write there, or are uploaded to the fsspec `address`; with
-    neither, they return inside the outcome. `version` is the version of this package in the process of the batch.
+    The run's files stay in `folder`, if the worker can write there, or are uploaded to the fsspec `address`. Without
+    both, they return inside the outcome. `version` is the version of this package in the process of the batch.
     """
 
     todo: RunOutcome
@@ -102,7 +102,7 @@ def stop(batch: str) -> None:
 def _carry_out(job: Job, folder: Path, outcome: RunOutcome) -> None:
     """Runs the job in `folder`, and completes its outcome."""
     if job.submitted:
-        shutil.rmtree(folder, ignore_errors=True)  # do not trust what an earlier attempt left
+        shutil.rmtree(folder, ignore_errors=True)  # files of an earlier attempt are not trusted
     _prepare(job, folder)
     with tempfile.TemporaryDirectory(prefix="labs-root-") as root:
         ended, outcome.peak_memory_gb = _run(job, folder, Path(root).resolve())
@@ -114,7 +114,7 @@ def _carry_out(job: Job, folder: Path, outcome: RunOutcome) -> None:
     progress = read_progress(folder)
     _say_how_it_ended(outcome, ended, progress, folder)
     outcome.notebook_seconds = {name: took for name, took in progress.seconds.items() if name in outcome.notebooks}
-    if job.submitted:  # a stranger's numbers are no results
+    if job.submitted:  # numbers that a student's notebook records are not trusted
         outcome.verdicts = {name: said for name, said in progress.verdicts.items() if name in outcome.notebooks}
     else:
         outcome.results = _results(folder)
@@ -134,7 +134,8 @@ def _prepare(job: Job, folder: Path) -> None:
     sources.mkdir(parents=True)
     for name, content in job.files.items():
         (sources / name).write_bytes(content)
-    # The system counts threads (older ones those of the user), so this is far above PROCESSES, which `_run` checks.
+    # The system counts threads (older systems count all threads of the user), so this limit is far above PROCESSES,
+    # which `_watch` checks.
     limits = {"memory_gb": job.memory_gb or 4, "disk_gb": DISK_GB, "processes": 4096}
     order = {"notebooks": job.todo.notebooks, "profile": job.profile, "parameters": job.todo.parameters}
     order |= {"limits": limits if job.submitted else None, "keep_going": job.submitted}
@@ -142,7 +143,7 @@ def _prepare(job: Job, folder: Path) -> None:
 
 
 def _run(job: Job, folder: Path, root: Path) -> tuple[tuple[Status, str] | None, float]:
-    """Runs the process to its end: (status and reason if it was ended from here, peak memory in GB)."""
+    """Runs the process to its end. Returns (status and reason if the supervisor ended it, peak memory in GB)."""
     # -P: a file in a submission's folder must not replace one of our modules.
     command = [sys.executable, "-P", "-m", "labhelpers.batch.run_process", str(folder)]
     variables = environment() if job.submitted else dict(os.environ)
@@ -256,13 +257,14 @@ def _keep_drafts(folder: Path) -> None:
 def _say_how_it_ended(outcome: RunOutcome, ended: tuple[Status, str] | None, progress: Progress, folder: Path) -> None:
     """Sets status and reason, and where the run ended: the notebook, its cell, and the last lines shown there.
 
-    `ended`: status and reason of a run that was ended from here.
+    `ended` is status and reason if the supervisor ended the run, else None.
     """
     failure = progress.failures[0] if progress.failures else None
     if failure:
         outcome.notebook = failure.notebook
         outcome.status = failure.kind if failure.kind in ("kernel died", "disk full") else "failed"
-        outcome.reason = " ".join(failure.reason.split())[:1000]
+        reason = failure.reason.replace(f"{folder / SOURCES}{os.sep}", "")  # a copy, which is removed after the run
+        outcome.reason = " ".join(reason.split())[:1000]
     elif ended is None and progress.running is None and set(outcome.notebooks) <= progress.seconds.keys():
         outcome.status = "finished"
         return
@@ -278,7 +280,7 @@ def _say_how_it_ended(outcome: RunOutcome, ended: tuple[Status, str] | None, pro
     if (cells := _cells(executed)) is not None:
         outcome.executed = f"notebooks/{executed.name}"
         number = failure.cell if failure else None
-        if outcome.student is not None:  # a student counts the cells that were handed in
+        if outcome.student is not None:  # a student counts only the cells that were handed in
             cells = [cell for cell in cells if not is_added(cell)]
             number = _begun(cells) if failure and failure.kind == "kernel died" else number
         outcome.cell, outcome.last_lines = _where(cells, number)
@@ -293,7 +295,7 @@ def _last_words(folder: Path) -> str:
 
 
 def _begun(cells: list) -> int:
-    """How many code cells of an executed notebook were begun."""
+    """How many code cells of an executed notebook have been started."""
     return sum(bool(cell["metadata"].get("papermill", {}).get("start_time")) for cell in _code(cells))
 
 
@@ -302,7 +304,10 @@ def _code(cells: list) -> list:
 
 
 def _where(cells: list, cell: int | None) -> tuple[int | None, list[str]]:
-    """The number of the cell in which a notebook ended, and the last lines that it showed; `cell` where it is known."""
+    """The number of the cell in which a notebook ended, and the last lines that it showed.
+
+    `cell` is that number if it is known, else None.
+    """
     for number, one in enumerate(_code(cells), 1):
         number = one.get("execution_count") or number
         outputs = one.get("outputs", [])

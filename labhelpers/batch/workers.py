@@ -34,7 +34,7 @@ from labhelpers.errors import UsageError
 from labhelpers.files import write_atomically
 from labhelpers.sources.locations import is_address
 
-RUN_GB = 2.0  # for a run of tiny, if neither the plan nor an earlier run says
+RUN_GB = 2.0  # memory of a tiny run; used when neither the plan nor an earlier run gives a number
 
 
 def run_batch(
@@ -48,9 +48,9 @@ def run_batch(
 ) -> tuple[list[RunOutcome], str]:
     """Carries out a plan. Returns the outcome of every run, in the plan's order, and the place of the output.
 
-    Runs that are finished in `output_dir` (a folder or an fsspec address) are not done again, failed runs only with
-    `retry_failed`. Raises UsageError, before anything runs, for a plan or an argument that cannot be used, and
-    KeyboardInterrupt, with a message, when it is interrupted: the same call then continues.
+    Runs that are finished in `output_dir` (a folder or an fsspec address) are not done again; failed runs are done
+    again only with `retry_failed`. Raises UsageError, before anything runs, for a plan or an argument that cannot be
+    used. Raises KeyboardInterrupt, with a message, when it is interrupted; the same call then continues.
     """
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1, not {workers}")
@@ -85,7 +85,7 @@ def default_output(plan: Plan) -> Path:
 
 
 def describe(plan_file: str | Path, output_dir: str | Path | None = None, workers: int | None = None) -> list[str]:
-    """The lines of `--dry-run`: the runs, and the expected time and memory by earlier runs. Writes nothing."""
+    """The lines of `--dry-run`: the runs, and estimates of time and memory from earlier runs. Writes nothing."""
     plan = load_plan(plan_file)
     runs = expand(plan)
     _check_dasks_settings()
@@ -99,7 +99,7 @@ def describe(plan_file: str | Path, output_dir: str | Path | None = None, worker
     count, threads = _size(plan, len(todo) or 1, done, workers)
     lines.append(f"on this machine: {count} at a time, threads each: {threads}")
     if seconds is None or memory is None:
-        return [*lines, "time and memory: unknown, no run of these notebooks is finished there"]
+        return [*lines, "time and memory: unknown, because no run of these notebooks has finished there yet"]
     rounds = -(-len(todo) // count)
     lines.append(
         f"time and memory by earlier runs: {seconds:.0f} s and {memory:.1f} GB a run, {_span(rounds * seconds)}"
@@ -108,15 +108,15 @@ def describe(plan_file: str | Path, output_dir: str | Path | None = None, worker
 
 
 def _check_dasks_settings() -> None:
-    """Dask reads its files of settings (DASK_CONFIG, ~/.config/dask, …) when it is imported, and fails there."""
+    """Raises UsageError when Dask cannot read its files of settings (DASK_CONFIG, ~/.config/dask, …) at its import."""
     try:
         import distributed  # noqa: F401
     except ImportError:
         raise
-    except Exception as error:  # whatever YAML or a setting of the wrong type raises
+    except Exception as error:  # bad YAML and settings of a wrong type raise errors of many types
         where = f" (DASK_CONFIG is {os.environ['DASK_CONFIG']})" if "DASK_CONFIG" in os.environ else ""
         raise UsageError(
-            f"Dask's settings cannot be read{where}: {' '.join(str(error).split())}; mend that file or remove it"
+            f"Dask's settings cannot be read{where}: {' '.join(str(error).split())}; correct that file or remove it"
         ) from None
 
 
@@ -189,7 +189,7 @@ def _cluster(plan: Plan, todo: list[PlannedRun], done: dict, workers, scheduler,
     """(client, threads per run) of a cluster that can carry out the plan."""
     from distributed import Client, LocalCluster
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the outcome of a run says what matters
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the outcomes of the runs say what matters
     with contextlib.ExitStack() as stack:
         if scheduler:
             threads = plan.threads or 1
@@ -199,13 +199,13 @@ def _cluster(plan: Plan, todo: list[PlannedRun], done: dict, workers, scheduler,
                 client.wait_for_workers(1)
         else:
             count, threads = _size(plan, len(todo), done, workers)
-            with _undisturbed():  # the workers keep it so: Ctrl-C is ours to handle
+            with _undisturbed():  # the workers inherit this: only this process handles Ctrl-C
                 try:
                     cluster = LocalCluster(
                         n_workers=count,
                         threads_per_worker=1,
-                        memory_limit=0,  # what a run takes is in its own process
-                        # Without an address Dask takes port 8787 all the same, and warns where it is busy.
+                        memory_limit=0,  # a run uses its memory in a process of its own, not in the worker
+                        # Without an address Dask still takes port 8787, and warns if that is in use.
                         dashboard_address="127.0.0.1:0",
                         scheduler_kwargs={"dashboard": False},
                         silence_logs=logging.CRITICAL,
@@ -233,9 +233,9 @@ def _connected(scheduler: str):
 
 
 def _check_workers(client, plan: Plan) -> None:
-    """Raises UsageError for workers with another version of the package, or without isolation where it is needed."""
+    """Raises UsageError for workers with another version of the package, or without isolation when it is needed."""
 
-    def version():  # sent by value: a worker without the package can answer
+    def version():  # sent as code, so that a worker without the package can answer too
         try:
             import labhelpers
 
@@ -246,7 +246,9 @@ def _check_workers(client, plan: Plan) -> None:
     for worker, found in client.run(version).items():
         if found != labhelpers.__version__:
             what = f"has labhelpers {found}" if found else "has no labhelpers"
-            raise UsageError(f"worker {worker} {what}, this batch {labhelpers.__version__}: install the same there")
+            raise UsageError(
+                f"worker {worker} {what}, this batch has {labhelpers.__version__}: install the same version there"
+            )
     if plan.submissions and not plan.weak_isolation:
         for worker, why in client.run(why_not_isolated).items():
             if why:
@@ -276,7 +278,7 @@ def _earlier(plan: Plan, outcomes: dict[str, RunOutcome]) -> tuple[float | None,
 
 
 def _remember(plan: Plan, runs: list[PlannedRun], output: Output) -> None:
-    """Writes `plan.json`: what the report needs from the plan, so that it can be written again without the plan."""
+    """Writes `plan.json`: what the report needs from the plan, so that `labs report` can do without the plan."""
     kept = {"plan": plan.file.name, "notebooks": [path.stem for path in plan.notebooks], "profile": plan.profile}
     kept |= {"grid": list(plan.grid), "submissions": plan.submissions is not None}
     kept["runs"] = [

@@ -18,8 +18,8 @@ def notebooks_dir(explicit: str | Path | None = None) -> Path:
     folder = Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "notebooks"
     if not folder.is_dir():
         raise UsageError(
-            f"no notebooks: {folder} is not a folder; set LABHELPERS_NOTEBOOKS to the notebooks of a clone, or name "
-            "files"
+            f"no notebooks: {folder} is not a folder; set LABHELPERS_NOTEBOOKS to the notebooks folder of a clone, "
+            "or give the paths of notebooks"
         )
     return folder.resolve()
 
@@ -56,11 +56,11 @@ def find_notebooks(
 
 
 def read_notebook(notebook: Path) -> dict:
-    """What a notebook file holds, in today's format: every cell's `source` is one text whose lines end with LF, and its
+    """What a notebook file holds, in today's format: every cell's `source` is one text, its lines end with LF, and its
     `metadata` has a list of `tags`.
 
-    A file of an older format, in which notebooks have no `cells` yet, is brought to today's. Raises NotebookError for a
-    file that is no notebook.
+    A file of an older format, in which notebooks have no `cells`, is converted. Raises NotebookError for a file that is
+    not a notebook.
     """
     try:
         return parse_notebook(notebook.read_bytes())
@@ -69,7 +69,7 @@ def read_notebook(notebook: Path) -> dict:
 
 
 def parse_notebook(content: bytes) -> dict:
-    """`read_notebook` for the bytes of a file. Raises ValueError that says what is wrong with them."""
+    """`read_notebook` for the bytes of a file. Raises ValueError; its message says what is wrong with them."""
     try:
         document = json.loads(content.decode("utf-8-sig"))
     except RecursionError:
@@ -78,7 +78,7 @@ def parse_notebook(content: bytes) -> dict:
         document = _of_today(content)
     cells = document.get("cells") if isinstance(document, dict) else None
     if not isinstance(cells, list) or not all(isinstance(cell, dict) and "cell_type" in cell for cell in cells):
-        raise ValueError("it holds no list of cells: open it in Jupyter, save it there, and take that file")
+        raise ValueError("it holds no list of cells: open it in Jupyter, save it there, and use that file")
     for cell in cells:
         source = cell.get("source", "")
         lines = source if isinstance(source, list) else [source]
@@ -93,7 +93,7 @@ def _of_today(content: bytes) -> dict:
 
     try:
         return json.loads(nbformat.writes(nbformat.reads(content.decode("utf-8-sig"), as_version=4)))
-    except Exception as error:  # what converts old formats checks nothing, and fails in any way
+    except Exception as error:  # the converter does not check its input: any type of error may come
         message = "an old notebook format that cannot be converted: open it in Jupyter and save it there"
         raise ValueError(message) from error
 
@@ -101,7 +101,7 @@ def _of_today(content: bytes) -> dict:
 def parse_code(source: str) -> ast.Module:
     """The syntax tree of a code cell. IPython's own commands (`%matplotlib inline`, `!ls`) are calls in it.
 
-    Raises SyntaxError for code that is neither.
+    Raises SyntaxError for code that is neither Python nor IPython.
     """
     try:
         return ast.parse(source)

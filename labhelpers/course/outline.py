@@ -13,9 +13,12 @@ from labhelpers.errors import UsageError
 
 @dataclass(frozen=True)
 class Chapter:
-    """One notebook: `name` is its file without `.ipynb`, `title` a few words, and then the artifacts that it must
-    have (`needs`), takes where they are there (`uses`) and leaves for others (`makes`). `multiples` are the parameters
-    that must be a multiple of a number in this notebook, whatever the profile allows."""
+    """One notebook of the course. `name` is its file name without `.ipynb`, `title` a few words.
+
+    It cannot run without the artifacts in `needs`, takes those in `uses` if they exist, and makes those in `makes` for
+    other notebooks. `multiples` are (parameter, number): in this notebook the parameter must be a multiple of the
+    number, whatever the profile allows.
+    """
 
     name: str
     title: str
@@ -53,7 +56,7 @@ OTHER_METHODS = Chapter(
 
 CHAPTERS = (TOUR, FINETUNING, FEEDBACK, REWARD_MODEL, PPO, BEFORE_AFTER, REWARD_HACKING, OTHER_METHODS)
 
-# Artifacts that can be given by a parameter instead: (the parameter, the one that ships with the course).
+# Artifacts that a parameter can replace: (the name of the parameter, the artifact that ships with the course).
 GIVEN_BY = {"sft_adapter": ("sft_adapter", "data/adapters/sft")}
 
 

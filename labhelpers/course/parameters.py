@@ -12,22 +12,22 @@ from labhelpers.errors import NotebookError, ProfileError, close_matches, last_l
 from labhelpers.sources.hub import hub_id
 from labhelpers.sources.locations import is_address
 
-# Every notebook declares these, but they have their own options: a value is given in one place only.
+# Every notebook declares these, but an option of their own sets them, not -p: a value is given in one place only.
 _OWN_OPTION = {"profile": "--profile", "run_dir": "--output-dir"}
 
 
 def declared_parameters(notebook: Path) -> dict[str, object]:
-    """The names that a notebook's cell tagged `parameters` assigns, with their values where they are literals; commands
-    of IPython such as `%matplotlib inline` assign none.
+    """The names that a notebook's cell tagged `parameters` assigns, with their values; None for all but literals.
 
-    Raises NotebookError for a file that is no notebook, or whose parameters are no Python.
+    IPython's commands, such as `%matplotlib inline`, assign nothing. Raises NotebookError for a file that is not a
+    notebook, and when that cell is not Python.
     """
     cells = read_notebook(notebook)["cells"]
     sources = [cell["source"] for cell in cells if "parameters" in cell["metadata"]["tags"]]
     try:
         statements = parse_code("\n".join(sources)).body
     except SyntaxError as error:
-        reason = f"the cell tagged `parameters` is no Python: {last_line(error)}"
+        reason = f"the cell tagged `parameters` is not Python: {last_line(error)}"
         raise NotebookError(f"{notebook} cannot be read as a notebook: {reason}") from None
     declared = {}
     for statement in statements:
@@ -42,7 +42,7 @@ def declared_parameters(notebook: Path) -> dict[str, object]:
 
 
 def parse_value(name: str, text: str, home: Path | None = None):
-    """The value of `-p NAME VALUE`: a YAML scalar or list, or the unchanged text where the profile wants text.
+    """The value of `-p NAME VALUE`: a YAML scalar or list, or the unchanged text for a parameter that is text.
 
     A local path or glob is made absolute, because a notebook runs in another folder. It is relative to `home`: the
     folder of the plan for a batch, the current folder (None) for a command. Raises ProfileError when `text` is not a
@@ -86,7 +86,7 @@ def check_parameters(notebooks: list[Path], profile: str, parameters: dict) -> d
         if name in _OWN_OPTION:
             raise ProfileError(f"parameter {name!r} has an option of its own: use {_OWN_OPTION[name]}")
         if name not in known:
-            raise ProfileError(f"no notebook asked for declares parameter {name!r}: {close_matches(name, known)}")
+            raise ProfileError(f"none of the notebooks declares parameter {name!r}: {close_matches(name, known)}")
     fields = {name: value for name, value in parameters.items() if name in profiles.FIELDS}
     profiles.load_profile(profile, **fields)
     for name in parameters.keys() - fields.keys():

@@ -1,7 +1,7 @@
 """Where the course is published, as environment variables say, and the links that lead there.
 
 `LABHELPERS_SITE` is the address of the website that `make book` builds, `LABHELPERS_REPOSITORY` the repository on
-GitHub, `LABHELPERS_LAUNCH` the services that open its notebooks. None is set by default, and nothing points outside.
+GitHub, `LABHELPERS_LAUNCH` the services that open its notebooks. By default none is set, and no link leaves the course.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _SERVICES = {
 
 
 def site_address() -> str:
-    """The address of the course's website with a slash at its end, from LABHELPERS_SITE; "" where that is not set.
+    """The address of the course's website with a slash at its end, from LABHELPERS_SITE; "" when that is not set.
 
-    Raises UsageError for one that does not begin with http:// or https://.
+    Raises UsageError for an address that does not begin with http:// or https://.
     """
     address = os.environ.get("LABHELPERS_SITE", "").strip()
     parts = urlsplit(address)
     if address and not (parts.scheme in ("http", "https") and parts.netloc):
         raise UsageError(
-            f"LABHELPERS_SITE is {address!r}, no address of a website: it must begin with https:// (or be left out)"
+            f"LABHELPERS_SITE is {address!r}, not a website's address: it must begin with https:// (or be left out)"
         )
     return address and address.rstrip("/") + "/"
 
 
 def carry_links(markdown: str, beside: Collection[str] = (), address: str = "") -> str:
-    """The text of a cell from `notebooks/`, with links that lead somewhere from any folder.
+    """The text of a cell from `notebooks/`, with links that work from any folder.
 
-    A link to a file named in `beside` stays. Any other page of the repository is linked on the website at `address`;
-    without an address its words stay, and say where the page is.
+    A link to a file named in `beside` stays. A link to any other page of the repository leads to the website at
+    `address`; without an address it becomes plain words that say where the page is.
     """
 
     def carried(link: re.Match) -> str:
@@ -60,10 +60,10 @@ def carry_links(markdown: str, beside: Collection[str] = (), address: str = "") 
 
 
 def launch_links(name: str) -> list[tuple[str, str]]:
-    """(service, address) for opening `notebooks/NAME.ipynb`, in the order of LABHELPERS_LAUNCH; none without it.
+    """(service, address) for opening `notebooks/NAME.ipynb`, in the order of LABHELPERS_LAUNCH; empty without it.
 
     Raises UsageError for a service that is not known, and for a LABHELPERS_REPOSITORY that is missing or not of the
-    form `owner/name` or `owner/name@branch` (else the branch is `main`).
+    form `owner/name` or `owner/name@branch` (without `@branch`: `main`).
     """
     wanted = os.environ.get("LABHELPERS_LAUNCH", "").split()
     if unknown := [service for service in wanted if service not in _SERVICES]:

@@ -30,10 +30,10 @@ from labhelpers.tracking import Tracking, check_tracker
 RESULTS = "results.json"
 HOW_CHOSEN = "labs: --output-dir; a notebook: the parameter run_dir or the environment variable LABHELPERS_RUN_DIR"
 
-# Another major version of these may no longer have what the notebooks call.
+# In another major version of these, something that the notebooks call may be missing.
 _CENTRAL = ("accelerate", "datasets", "numpy", "pandas", "peft", "torch", "transformers", "trl")
 
-# tiny needs no network: a request would only make it slow, or different next year.
+# tiny needs no network: a request would only make it slow, or change its results next year.
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1"}
 _QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
@@ -76,12 +76,13 @@ def start(notebook: str, profile: str = "tiny", seed: int = 0, run_dir: str | Pa
     """Begins a notebook: loads its profile, makes its folder, seeds every generator, and deletes its earlier results.
 
     `run_dir` None means the environment variable LABHELPERS_RUN_DIR, or else `default_run_dir`. `overrides` go to
-    `load_profile`. Every model that `overrides` names, also with the value None, is fetched here.
+    `load_profile`. Those that are locations of models are fetched here; None stands for the profile's own location.
 
     Raises ProfileError for an unusable profile, seed or override, ArtifactError for a missing artifact, UsageError for
-    a tracker that is not installed, LabError when a package is missing or the folder cannot be written, ModelError or
-    DataError when a model or local data named in `overrides` (also as None) cannot be had. Prints a line on stderr when
-    a library has another major version, and when a read-only course writes into the user's folder.
+    a tracker that is not installed, LabError when a package is missing or the folder cannot be written. Raises
+    ModelError or DataError when a model or local data at a location in `overrides` is missing or cannot be fetched.
+    Prints a line on stderr when a library has another major version than the course uses, and when the course's own
+    folder is read-only, so that this run writes into the user's folder.
     """
     global _current
     _check_packages()
@@ -144,8 +145,8 @@ def forget_results(run_dir: str | Path, notebooks: list[str]) -> None:
 def default_run_dir(profile: str) -> Path:
     """`runs/PROFILE` in the repository that contains the package, or else in the current folder.
 
-    Where that must not be written, as in an installation that several people share: the same in the user's own folder
-    for data.
+    If this process may not write there, as in an installation that several people share, it is `runs/PROFILE` in the
+    user's own folder for data.
     """
     import platformdirs
 
@@ -233,7 +234,10 @@ def _prepare_libraries(run: Run) -> None:
 
 
 def _check_packages() -> None:
-    """Says in the first cell that this is the wrong Python for the course, instead of an ImportError in a later one."""
+    """Raises LabError in the first cell when a package is missing, so that no later cell fails with an ImportError.
+
+    Prints a line for packages of another major version.
+    """
     if sentence := missing_packages():
         raise LabError(sentence)
     if other := [one for one in misfits(pins_file()) if one.other_major and one.name in _CENTRAL]:
@@ -243,8 +247,10 @@ def _check_packages() -> None:
 
 
 def _check_locations(settings: Profile, declared: Iterable[str]) -> None:
-    """Says in the first cell that a local file or folder is not there. Patterns, addresses and the Hub's names are
-    looked up where they are used."""
+    """Raises ModelError or DataError in the first cell when a local file or folder is missing.
+
+    Patterns, addresses and names of the Hub are not checked here but where they are used.
+    """
     for field in declared:
         place = getattr(settings, field) if field in LOCATIONS else None
         if not place or is_address(place) or hub_id(place) or any(c in place for c in "*?["):
@@ -257,7 +263,7 @@ def _check_locations(settings: Profile, declared: Iterable[str]) -> None:
 
 
 def _check_needs(run: Run) -> None:
-    """Says in the first cell what the notebook would stumble over later, after minutes perhaps."""
+    """Raises ArtifactError or ProfileError in the first cell; without this check a cell minutes later would fail."""
     chapter = outline.chapter(run.notebook)
     for name in chapter.needs if chapter else ():
         parameter, _ = outline.GIVEN_BY.get(name, (None, None))
@@ -282,7 +288,7 @@ def _fetch_models(settings: Profile, declared: Iterable[str]) -> Profile:
 
 
 def _insist_on_offline() -> None:
-    """Switches the Hub's libraries offline even if they were imported before `start`, when they read variables."""
+    """Switches the Hub's libraries offline if they were imported, and read their variables, before `start`."""
     for module, attribute in (
         ("huggingface_hub.constants", "HF_HUB_OFFLINE"),
         ("datasets.config", "HF_HUB_OFFLINE"),

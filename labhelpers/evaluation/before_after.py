@@ -1,10 +1,10 @@
 """Before and after: measures per prompt for two policies, and the intervals of their differences.
 
 Two policies answer the same prompts with the same random numbers, so what counts is the difference within each pair.
-Dialogues of one template resemble each other; drawing them one by one would pass them off as independent, so the
-bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007), and whole dialogues where no template is
-known: `sources.dialogues.resampling_units` says what is drawn. The interval is that of *one* checkpoint on more
-dialogues like these; how much another training seed would change is a question for several trainings.
+Dialogues of one template resemble each other; drawing them one by one would treat them as independent. So the
+bootstrap draws whole templates (a cluster bootstrap, Field & Welsh 2007), and whole dialogues if no template is known
+(see `sources.dialogues.resampling_units`). The interval tells how *one* checkpoint would do on more dialogues like
+these. How much another training seed would change, only several trainings can tell.
 """
 
 from __future__ import annotations
@@ -63,13 +63,14 @@ def measure_summaries(
     vocabulary: FactVocabulary | None = None,
     reward=None,
 ) -> pd.DataFrame:
-    """Everything measured about one policy's summaries, a row per prompt; what was not asked for is NaN.
+    """Everything measured about one policy's summaries, a row per prompt; a measure that was not asked for is NaN.
 
     `rows` are the dialogues (a Dataset or dictionaries) in the order of `summaries`. `toxicity` and `judge` have
     `compute(predictions=…)`, `lexicon` has `count(text)`, `reward` has `score(prompts, responses)`. Without a
-    `vocabulary`, the facts of these rows make one. Columns: id, template (what the bootstrap draws as a whole, see
-    `resampling_units`), dialogue, summary, toxicity (of the reward's classifier), reward, judge_toxicity, insult (1
-    with a word of the lexicon), rouge_l, honesty, coverage.
+    `vocabulary`, one is made from the facts of these rows.
+
+    Columns: id, template (what the bootstrap draws as a whole, see `resampling_units`), dialogue, summary, toxicity (of
+    the reward's classifier), reward, judge_toxicity, insult (1 with a word of the lexicon), rouge_l, honesty, coverage.
     """
     rows, summaries = list(rows), list(summaries)
     if len(rows) != len(summaries):
@@ -105,8 +106,8 @@ def compare(
 ) -> pd.DataFrame:
     """One row per measure: before, after, difference, low, high (95 %), n. Measures without values are left out.
 
-    `rouge_l_clean` is ROUGE-L on the prompts whose summary was clean *before*: on the others it rises
-    only because an insult disappears. Raises DataError when the two tables are not of the same prompts in the same
+    `rouge_l_clean` is ROUGE-L on the prompts that had a clean summary *before*: on the others ROUGE-L rises
+    only because an insult disappears. Raises DataError when the two tables do not hold the same prompts in the same
     order.
     """
     _same_prompts(before, after)
@@ -137,7 +138,7 @@ def summary_results(
 
 
 def was_clean(before: pd.DataFrame) -> pd.Series:
-    """Which prompts had a clean summary: toxicity below 0.5 and, where a lexicon was used, none of its words."""
+    """Which prompts had a clean summary: toxicity below 0.5 and, if a lexicon was used, none of its words."""
     insult = before["insult"].astype(float)  # a column of None, read from a file, is not numeric
     return (before["toxicity"] < 0.5) & ~(insult > 0)
 
@@ -173,13 +174,13 @@ class _Words:
 def _same_prompts(before: pd.DataFrame, after: pd.DataFrame) -> None:
     if list(before["id"]) != list(after["id"]):
         raise DataError(
-            f"the two tables are not of the same prompts in the same order ({len(before)} and {len(after)} rows); "
+            f"the two tables do not hold the same prompts in the same order ({len(before)} and {len(after)} rows); "
             "measure both policies on one data set."
         )
 
 
 def _pair(before: pd.DataFrame, after: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(before, after, templates) of one measure, without the rows that lack it on either side."""
+    """(before, after, templates) of one measure, without the rows where either side is missing."""
     if name not in MEASURES and name not in before.columns:
         raise DataError(f"there is no measure {name!r}; choose among {', '.join(MEASURES)}.")
     column = MEASURES.get(name, name)

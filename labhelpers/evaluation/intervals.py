@@ -1,7 +1,7 @@
-"""Intervals by a cluster bootstrap (Field & Welsh 2007): how sure one may be of a mean or of a paired difference.
+"""Intervals by a cluster bootstrap (Field & Welsh 2007): how certain a mean or a paired difference is.
 
 Rows that resemble each other are one cluster: dialogues of one template, rows of one dialogue, pairs of one prompt.
-Drawing such rows one by one would pass them off as independent, so whole clusters are drawn.
+Drawing such rows one by one would treat them as independent, so whole clusters are drawn.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NOT_MEASURED = "not measured"
 
 
 def formatted(value: float | None, spec: str) -> str:
-    """`value` with the format `spec` (".1%"), or "not measured" for None and NaN: there was nothing to count."""
+    """`value` with the format `spec` (".1%"), or "not measured" for None and NaN (nothing to count)."""
     return NOT_MEASURED if value is None or np.isnan(value) else format(value, spec)
 
 
@@ -25,9 +25,9 @@ def formatted(value: float | None, spec: str) -> str:
 class Interval:
     """An estimate with its 95 % interval, its number of rows `n` and of clusters.
 
-    `by` is "cluster", or "row" where all rows are of one cluster and single rows had to be drawn: too narrow if they
-    resemble each other. Prints as "-0.35 [-0.41, -0.28]"; `f"{interval:.3f}"` sets the digits. Without a row it
-    prints as "not measured".
+    `by` is "cluster", or "row" when all rows belong to one cluster: then single rows are drawn, and the interval is too
+    narrow if they resemble each other. Prints as "-0.35 [-0.41, -0.28]"; `f"{interval:.3f}"` sets the digits. With no
+    rows it prints as "not measured".
     """
 
     estimate: float
@@ -75,7 +75,7 @@ def paired_bootstrap(
     seed: int = 0,
     statistic: str = "mean",
 ) -> Interval:
-    """The change from `before` to `after` `[n]`, row by row the same prompt, with its 95 % percentile interval.
+    """The change from `before` to `after` `[n]`, with its 95 % percentile interval. Row i is the same prompt in both.
 
     Whole `clusters` `[n]` (for dialogues: `resampling_units`) are drawn with replacement, and the two values of a
     prompt stay together. `statistic` "mean" is mean(after) - mean(before); "relative", the PPO lab's "improvement", is
@@ -121,7 +121,7 @@ def _interval(statistic, sums: np.ndarray, sizes: np.ndarray, by: str, samples: 
     drawn = np.random.default_rng(seed).integers(n_clusters, size=(samples, n_clusters))
     cells = drawn + n_clusters * np.arange(samples)[:, None]
     weights = np.bincount(cells.ravel(), minlength=samples * n_clusters).reshape(samples, n_clusters).astype(float)
-    with np.errstate(divide="ignore", invalid="ignore"):  # "relative" to a sample whose mean before is 0
+    with np.errstate(divide="ignore", invalid="ignore"):  # "relative" divides by 0 when a sample has a mean of 0 before
         estimate = float(statistic(np.ones((1, n_clusters)))[0])
         low, high = np.percentile(statistic(weights), [2.5, 97.5])
     return Interval(estimate, float(low), float(high), int(sizes.sum()), 1 if by == "row" else n_clusters, by)

@@ -1,8 +1,8 @@
 """Words of any script, for measures that compare them or look for them.
 
-Python's `re` counts no combining mark as part of a word: it cuts the Hindi "की" (a letter and a vowel sign) after its
-first letter. The package `regex` goes by Unicode's own definition of a word. And "é" may be stored as one character or
-as "e" and an accent: texts are brought into the first form (Unicode's NFC) before they are compared.
+For Python's `re`, combining marks are not part of a word: it cuts the Hindi "की" (a letter and a vowel sign) after its
+first letter. The package `regex` uses Unicode's own definition of a word. And "é" may be stored as one character or as
+"e" and an accent: texts are brought into the first form (Unicode's NFC) before they are compared.
 
 Scripts without spaces between words (Chinese, Japanese, Thai) are not cut into words: up to the next space or
 punctuation mark, they count as one word.
@@ -30,6 +30,9 @@ def words(text: str) -> list[str]:
 
 
 def whole_words(patterns: Iterable[str], flags: int = 0) -> regex.Pattern:
-    """Finds any of `patterns` between word boundaries, the first one that fits; without patterns it finds nothing."""
+    """A pattern that finds any of `patterns` between word boundaries. Without `patterns` it finds nothing.
+
+    If several fit at one place, the first of them in `patterns` is found.
+    """
     either = "|".join(patterns) or r"(?!)"
     return regex.compile(rf"(?<![{_OF_WORDS}])(?:{either})(?![{_OF_WORDS}])", flags)

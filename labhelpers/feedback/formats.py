@@ -11,10 +11,10 @@ reward-model lab's  `prompt`, `response`, `ranking`                             
 star ratings        `prompt`, `responses`, `star_ratings`                           stars, more is better
 ==================  ==============================================================  ==========================
 
-(An A2I answer may also hold `star_rating_1`, …) A line with two of `ranks`, `ranking` and `star_ratings` is an error,
-never a guess. In a .csv the lists are written as JSON.
+(An A2I answer may also hold `star_rating_1`, …) A line with two of `ranks`, `ranking` and `star_ratings` is an error:
+nothing is guessed. In a .csv the lists are written as JSON.
 
-A line gives rankings, or Problems that say why not; `rankings` decides what to do about a Problem.
+A line gives rankings, or Problems that say why there is none; `rankings` decides what to do about a Problem.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RANK_COLUMNS = {"ranks": "ranks", "ranking": "ranking", "star_ratings": "stars"
 
 @dataclass(frozen=True)
 class Problem:
-    """A line or an answer that gave no ranking. `malformed` is False if somebody only did not answer."""
+    """A line or an answer that gave no ranking. `malformed` is False when only an answer is missing."""
 
     file: str
     line: int
@@ -49,8 +49,8 @@ class Problem:
 class Ranking:
     """One person's order of the responses that this person ranked.
 
-    `key` stays the same when a person with a name answers the same item again. Of answers without a name nobody knows
-    whether they are one person's: each has a key of its own.
+    `key` stays the same when a person with a name answers the same item again. Answers without a name may or may not
+    come from one person, so each of them has a key of its own.
     """
 
     prompt: str
@@ -85,7 +85,7 @@ def answers(record: Record) -> Iterator[Ranking | Problem]:
 
 
 def _a2i_readers(record: Record) -> list[Callable[[], Ranking]]:
-    """One reader per human answer, so that one bad answer does not take its neighbours with it."""
+    """One reader per human answer, so that one bad answer does not spoil the others."""
     fields = record.fields
     beside = [column for column in _RANK_COLUMNS if column in fields]
     if beside:
@@ -144,7 +144,10 @@ def _table_row(record: Record) -> Ranking:
 
 
 def _ranking(prompt, responses: list[str], form: str, values: list, annotator: str | None, place: tuple) -> Ranking:
-    """Values of any form as ranks, the unanswered ones left out. `place` is where the answer stands."""
+    """The ranking that values of any `form` mean, without responses that have no value.
+
+    `place` says where the answer is in the file; it is the key of an answer without a name.
+    """
     problem = text_problem(prompt)
     if problem:
         raise ValueError(f"`prompt` {problem}")
@@ -161,7 +164,7 @@ def _ranking(prompt, responses: list[str], form: str, values: list, annotator: s
         numbers = [_whole(v, "`ranking`") for _, v in answered]
         if set(numbers) - {0, 1}:
             wrong = max(set(numbers) - {0, 1})
-            raise ValueError(f"`ranking` holds {wrong}, but is 0 or 1, 1 for preferred; ranks belong under `ranks`")
+            raise ValueError(f"`ranking` holds {wrong}, but must be 0, or 1 for preferred; ranks belong under `ranks`")
         numbers = [1 if set(numbers) == {0} else 2 - n for n in numbers]  # all 0, like all 1, is a tie
     else:
         stars = [_number(v) for _, v in answered]

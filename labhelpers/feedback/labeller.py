@@ -36,7 +36,7 @@ class RankingFile:
         for record in read_records(self.path):
             for answer in answers(record):
                 if not isinstance(answer, Ranking):
-                    raise DataError(f"{answer.reason}. Mend or remove this line", file=answer.file, line=answer.line)
+                    raise DataError(f"{answer.reason}. Correct or remove this line", file=answer.file, line=answer.line)
                 if answer.annotator == self.annotator:
                     key = _key(answer.prompt, answer.responses)
                     found[key] = dict(zip(answer.responses, answer.ranks, strict=True))

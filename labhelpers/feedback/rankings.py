@@ -60,7 +60,7 @@ def read_rankings(location, strict: bool = False, max_bad_share: float = 0.1) ->
                 n_answers += 1
                 if isinstance(found, Problem):
                     if strict and found.malformed:
-                        advice = "Mend this line, or load with strict=False"
+                        advice = "Correct this line, or load with strict=False"
                         raise DataError(f"{found.reason}. {advice}.", file=file, line=found.line)
                     problems.append(found)
                 else:
@@ -69,7 +69,7 @@ def read_rankings(location, strict: bool = False, max_bad_share: float = 0.1) ->
     if n_answers and len(malformed) > max_bad_share * n_answers:
         raise DataError(
             f"{len(malformed)} of {n_answers} answers are malformed, more than the {max_bad_share:.0%} that may be "
-            f"skipped. The first: {malformed[0]}. Mend them, or raise max_bad_share if this is to be expected.",
+            f"skipped. The first: {malformed[0]}. Correct them, or raise max_bad_share if this is to be expected.",
             file=str(location),
         )
     if not rankings:

@@ -1,10 +1,11 @@
-"""LoRA adapters: reading and merging one, and folding two into one that a bare base understands.
+"""LoRA adapters: reading one, merging one into its base, and folding two into one for the bare base.
 
 A LoRA layer adds s·B·A to a weight (Hu et al. 2021, "LoRA: low-rank adaptation of large language models"). Two of them
 one after the other add s₁·B₁·A₁ + s₂·B₂·A₂, which is again a LoRA layer: A = [A₁; A₂], B = [s₁·B₁, s₂·B₂] with s = 1.
 
-Only that much is accepted: one rank and one scaling, on linear layers inside the model, beside a base that stays as it
-is. Whatever else peft can do would be lost, or saved as another model: it is refused before anything is computed.
+Only such adapters are accepted: one rank and one scaling, on linear layers inside the model, and an unchanged base.
+What else peft can do would be lost in saving, or make the saved policy another one. It is refused before anything is
+computed.
 """
 
 from __future__ import annotations
@@ -33,21 +34,21 @@ ADAPTER_FILE = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 _FACTORS = (".lora_A.weight", ".lora_B.weight")
 
-# What a config may say: which layers, how large, and where it comes from. Whatever else there is, today or in a later
-# version of peft, must stand at its default or be empty.
+# The options of a config that may have any value: which layers, how large, where it comes from. All other options, also
+# those of later versions of peft, must have their default or be empty.
 _FREE = {
     "task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode",
     "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
     "fan_in_fan_out", "init_lora_weights",
 }  # fmt: skip
-_INITS = (True, False, "gaussian")  # the others, PiSSA and OLoRA for instance, begin by changing the base
+_INITS = (True, False, "gaussian")  # the others, for instance PiSSA and OLoRA, first change the base
 
 
 def read_adapter(folder: str | Path, base: PreTrainedModel) -> dict[str, Any]:
     """The config and tensors of a plain LoRA adapter for `base`: `{"config": LoraConfig, "tensors": {name: Tensor}}`.
 
-    Raises ModelError when the folder holds none, holds only a pickle (`adapter_model.bin`), another kind of adapter
-    than s·B·A with one s for all layers, or one whose tensors are not exactly those that `base` takes.
+    Raises ModelError when the folder holds no adapter or only a pickle (`adapter_model.bin`), when the adapter is of
+    another kind than s·B·A with one s for all layers, or when its tensors are not exactly those that `base` takes.
     """
     folder = Path(folder)
     if not (folder / "adapter_config.json").is_file():
@@ -70,8 +71,8 @@ def read_adapter(folder: str | Path, base: PreTrainedModel) -> dict[str, Any]:
 def merge_adapter(base: PreTrainedModel, folder: str | Path) -> tuple[PreTrainedModel, dict[str, Any]]:
     """(`base` with the adapter in `folder` added to its weights, what `read_adapter` read).
 
-    The sum is taken in the base's own dtype, or in float32 if that is a half precision. Raises ModelError, and `base`
-    is as it was, where `read_adapter` does.
+    The sum is taken in the base's own dtype, or in float32 if that is a half precision. Raises ModelError when
+    `read_adapter` does; `base` is then unchanged.
     """
     adapter = read_adapter(folder, base)
     half = base.dtype if base.dtype in (torch.float16, torch.bfloat16) else None
@@ -99,8 +100,10 @@ def check_config(config: PeftConfig, what: str) -> None:
 
 
 def check_trained(model: PeftModel) -> None:
-    """Raises ModelError unless all that is or can be trained in `model` is one plain LoRA adapter on linear layers
-    inside the model: what `fold_adapters` keeps."""
+    """Raises ModelError when something in `model` is or can be trained that `fold_adapters` would not save.
+
+    It saves one plain LoRA adapter on linear layers inside the model.
+    """
     check_config(model.peft_config[model.active_adapter], "the policy's adapter")
     base = model.get_base_model()
     for name, module in base.named_modules():
@@ -137,7 +140,7 @@ def fold_adapters(model: PeftModel, first: dict[str, Any] | None, folder: Path) 
     merged = LoraConfig(
         r=rank,
         lora_alpha=rank,  # scaling 1: the parts' own scalings are in B
-        target_modules=layers,  # by full name: the two may have named their layers in different ways
+        target_modules=layers,  # by full name, because the two adapters may name layers in different ways
         bias="none",
         task_type=active.task_type,
         base_model_name_or_path=None,
@@ -151,8 +154,9 @@ def fold_adapters(model: PeftModel, first: dict[str, Any] | None, folder: Path) 
 def as_saved(model: PeftModel, first: dict[str, Any] | None, folder: Path) -> Iterator[None]:
     """Inside this context `model` computes what its bare base computes with the adapter in `folder`.
 
-    No second model is needed: the base's own weights are the merged ones less `first`. So every layer's output is that
-    of the merged weight, less the update of `first`, plus that of the file, read anew; the active adapter is off.
+    No second model is needed: the weights of the bare base are the merged weights minus `first`. So the output of every
+    layer is that of the merged weight, minus the update of `first`, plus the update of the saved adapter, which is read
+    from its file again. The active adapter is off.
     """
     saved, config = load_file(folder / ADAPTER_FILE), PeftConfig.from_pretrained(str(folder))
     base, changed = model.get_base_model(), []
@@ -171,7 +175,7 @@ def as_saved(model: PeftModel, first: dict[str, Any] | None, folder: Path) -> It
     finally:
         for module, before in changed:
             del module.forward
-            if before is not None:  # an instance's own: the fast one of a LoRA layer
+            if before is not None:  # the instance has its own forward: the fast one of a LoRA layer
                 module.forward = before
 
 
@@ -181,7 +185,7 @@ def _with_updates(
     def forward(x: Tensor) -> Tensor:
         result = layer(x)
         for scaling, down, up in parts:
-            # In the file's precision: a half one would hide what is looked for.
+            # In the file's precision: half precision would hide the differences that are looked for.
             wide = torch.promote_types(x.dtype, down.dtype)
             update = F.linear(F.linear(x.to(wide), down.to(x.device, wide)), up.to(x.device, wide))
             result = result + (scaling * update).to(result.dtype)
@@ -191,7 +195,7 @@ def _with_updates(
 
 
 def _check_tensors(tensors: dict[str, Tensor], config: LoraConfig, base: PreTrainedModel, what: str) -> None:
-    """Whether the tensors are two factors of the config's rank for each layer of `base` that the config names."""
+    """Raises ModelError unless the tensors are the two factors, of the config's rank, for every layer in the config."""
     known = dict(base.named_modules())
     odd = [name for name in tensors if not (name.startswith(_PREFIX) and name.endswith(_FACTORS))]
     if odd or not tensors:
@@ -221,7 +225,7 @@ def _check_tensors(tensors: dict[str, Tensor], config: LoraConfig, base: PreTrai
     if missing := [name for name in wanted if name not in layers]:
         raise ModelError(
             f"{what} belongs to another model: its target_modules name {len(missing)} layers of {type(base).__name__} "
-            f"that it holds nothing for, {_some(missing)}."
+            f"that it has no tensors for, {_some(missing)}."
         )
     if surplus := [layer for layer in layers if layer not in wanted]:
         raise ModelError(
@@ -231,15 +235,17 @@ def _check_tensors(tensors: dict[str, Tensor], config: LoraConfig, base: PreTrai
 
 
 def _check_layer(base: PreTrainedModel, name: str, layer: nn.Module, what: str) -> None:
-    """An adapter may stand on a linear layer, and on neither end of the model: peft saves those whole, and their
-    weights may be one."""
+    """Raises ModelError unless `layer` is a linear layer inside the model.
+
+    Embeddings and the output layer are refused: peft saves them whole, and the two may share one weight.
+    """
     ends = (base.get_input_embeddings(), base.get_output_embeddings())
     ends = [end.get_base_layer() if isinstance(end, LoraLayer) else end for end in ends]
     if isinstance(layer, (nn.Linear, Conv1D)) and not any(layer is end for end in ends):
         return
     raise ModelError(
-        f"{what} stands on {name} ({type(layer).__name__}): it can be kept exactly on linear layers inside the model "
-        "only, not on embeddings or the output layer. Name others as target_modules."
+        f"{what} is on {name} ({type(layer).__name__}): it can be saved exactly only on linear layers inside the "
+        "model, not on embeddings or the output layer. Name other layers as target_modules."
     )
 
 

@@ -30,7 +30,7 @@ def max_input_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
     """How many tokens, special ones included, the model takes; None when nothing limits it.
 
     RoBERTa and its relatives number positions from their padding id + 1: with 514 positions and padding id 1 it takes
-    512 tokens. Such a table of positions has a padding entry, by which it is known.
+    512 tokens. These models are recognised by the padding entry in their table of positions.
     """
     limits = [tokenizer.model_max_length]
     positions = getattr(model.config, "max_position_embeddings", None)
@@ -51,8 +51,8 @@ def class_logits(
 ) -> Tensor:
     """Logits `[B, n_labels]` on the CPU, in the order of `texts`, float32 or wider; no gradient.
 
-    At most `batch_size` texts of like length are computed at a time (see `passes`). They are cut to what the model
-    takes; `keep` ("start" or "end") says which part of a longer text stays. Raises DataError when an entry is not a
+    At most `batch_size` texts of similar length are computed at a time (see `passes`). Texts longer than the model
+    takes are cut; `keep` ("start" or "end") says which part of them stays. Raises DataError when an entry is not a
     text.
     """
     texts = list(texts)
@@ -89,6 +89,6 @@ def label_index(model: PreTrainedModel, label: str) -> int:
         if name == label:
             return int(index)
     raise ModelError(
-        f"the classifier has no label {label!r}; its labels are {', '.join(map(repr, labels.values()))}. Name one of "
-        "these: the harmless one, as harmless_label (judge_harmless_label for the judge)."
+        f"the classifier has no label {label!r}; its labels are {', '.join(map(repr, labels.values()))}. Give the "
+        "name of the harmless one as harmless_label (judge_harmless_label for the judge)."
     )

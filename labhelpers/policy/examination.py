@@ -1,6 +1,6 @@
 """Tests a new policy on a few tokens: does it compute the same numbers as its model?
 
-There is no list of families that can be called part by part, with padding and token by token. The numbers decide.
+No list says which families can be called part by part, with padding, and token by token. The numbers decide.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _QUERY, _RESPONSE = 8, 4  # tokens
 
 @torch.no_grad()
 def examine(policy: Policy) -> None:
-    """Compares the logits of one response with those of the model's own forward pass: in one pass, after a padded
-    query, and token by token. Raises ModelError where they differ: every number of the training would be wrong.
+    """Compares the logits of one response with those of the model's own forward pass.
 
-    The policy is in eval mode.
+    The policy computes them in three ways: in one pass, after a padded query, and token by token. Raises ModelError
+    when they differ, because then every number of the training would be wrong. The policy must be in eval mode.
     """
     name = f"{type(policy.base).__name__} in {policy.dtype}"
     try:
@@ -60,7 +60,7 @@ def _logits(policy: Policy) -> list[Float[Tensor, "T V"]]:
     own = base(**inputs, use_cache=False).logits[0, -_RESPONSE:]
     ones = torch.ones_like(response)
     one_pass = policy.logits(policy.hidden_states(query, torch.ones_like(query), response, ones))[0]
-    longer = tokens[0, : _QUERY + 3].tolist()  # beside it, the query is padded
+    longer = tokens[0, : _QUERY + 3].tolist()  # in one batch with this, the query is padded
     queries, query_mask = pad([query[0].tolist(), longer], 0, policy.padding_side, policy.device)
     padded = policy.logits(policy.hidden_states(queries[:1], query_mask[:1], response, ones))[0]
     hidden, state = start(policy, queries, query_mask, room=_RESPONSE)

@@ -19,12 +19,12 @@ from labhelpers.errors import ModelError
 
 # The errors of a model that cannot be called in this way.
 UNUSABLE = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-_WIDE = 30.0  # standard deviation of the logits at which a cap must show: Gemma 2's begins to bend there
+_WIDE = 30.0  # standard deviation at which a cap on the logits shows: Gemma 2's begins to bend there
 
 
 @dataclass
 class _Given(ModelOutput):
-    """The output of an encoder or a decoder with given hidden states. Other outputs of some families are None."""
+    """The output of an encoder or a decoder with given hidden states. Outputs that only some families have are None."""
 
     last_hidden_state: Tensor | None = None
 
@@ -34,7 +34,7 @@ class _Given(ModelOutput):
 
 
 def layer_input(base: PreTrainedModel, hidden: Float[Tensor, "*N d"]) -> Float[Tensor, "*N d"]:
-    """What the output layer is applied to: T5 1.0 scales its hidden states before it, FLAN-T5 does not."""
+    """What the output layer is applied to: T5 1.0 first scales its hidden states, FLAN-T5 does not."""
     return hidden * base.config.d_model**-0.5 if getattr(base.config, "scale_decoder_outputs", False) else hidden
 
 
@@ -62,8 +62,10 @@ def own_logits(base: PreTrainedModel, hidden: Float[Tensor, "*N d"]) -> Float[Te
 
 @torch.no_grad()
 def output_layer_is_all(base: PreTrainedModel) -> bool:
-    """Whether the output layer alone gives the model's own logits: compared on random hidden states, on 0 (where a bias
-    shows) and on wide ones (where a cap shows). False for a model on the meta device, which has no numbers.
+    """Whether the output layer alone gives the model's own logits.
+
+    The two are compared on random hidden states, on 0 (which shows a bias) and on large ones (which show a cap). False
+    for a model on the meta device, which has no numbers.
 
     Raises ModelError when the model's forward pass cannot start from its hidden states.
     """

@@ -29,8 +29,8 @@ def load_base(location: str, dtype: str | torch.dtype | None = "auto", device: s
 
 
 def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
-    """Loads a tokenizer. Raises ModelError when there is none, when it has no end-of-sequence token, or ids that the
-    model beside it does not know."""
+    """Loads a tokenizer. Raises ModelError when there is none, when it has no end-of-sequence token, or when it has ids
+    that the model in the same place does not know."""
     folder = model_folder(location)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -38,7 +38,7 @@ def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
     except (OSError, ValueError) as error:
         raise ModelError(f"no tokenizer could be loaded from {str(location)!r}: {error}") from error
     if tokenizer.eos_token_id is None:
-        raise ModelError(f"the tokenizer in {str(location)!r} has no end-of-sequence token, so no response could end.")
+        raise ModelError(f"the tokenizer in {str(location)!r} has no end-of-sequence token: no response could end.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     vocabulary = getattr(config and config.get_text_config(decoder=True), "vocab_size", None)
@@ -60,12 +60,13 @@ def make_policy(
 ) -> Policy:
     """Base model -> SFT merged in -> fresh PPO adapter -> value head.
 
-    The new adapter's A matrices are drawn from `seed` by numpy, whose numbers are the same on every machine
-    (torch.normal_'s are not), and its B matrices are 0: policy and reference start equal. `quantization` is None,
+    The new adapter's A matrices are drawn from `seed` by numpy: its numbers are the same on every machine, those of
+    torch.normal_ are not. The B matrices are 0, so policy and reference start equal. `quantization` is None,
     "8bit" or "4bit"; see `quantise`.
 
-    Raises ModelError for an SFT adapter that does not fit (see `read_adapter`), for `target_modules` that are no layers
-    which an adapter can be kept on, and for a model whose numbers the policy would not compute (see `examine`).
+    Raises ModelError for an SFT adapter that does not fit (see `read_adapter`), for `target_modules` on which an
+    adapter cannot be saved (see `check_trained`), and for a model if the policy would compute other numbers than the
+    model itself (see `examine`).
     """
     sft = None
     if sft_adapter is not None:
@@ -142,13 +143,13 @@ def load_policy_from(
     `policy_model` is the bare base model that the policy was made from; `folder` is a path, a Hub id or an fsspec
     address; `options` are those of `make_policy`. The saved adapter (SFT and PPO in one) is merged into the base, as
     an SFT adapter is, and a fresh adapter comes on top. So the policy's reference is the policy as it was saved, and KL
-    starts at 0 again. (If the saved adapter itself were trained on, the reference would be the bare base, without SFT.)
+    starts at 0 again. (If training went on with the saved adapter itself, the reference would be the base without SFT.)
     Saving after more training folds all adapters into one again. To continue with the first reference and the
     optimizer's state, resume the trainer from its checkpoint instead.
 
-    In a half precision the merge rounds the weights, as merging the SFT adapter does.
+    In half precision the merge rounds the weights, like the merge of an SFT adapter.
 
-    Raises ModelError when the folder holds no adapter, no value head, or one of another width.
+    Raises ModelError when the folder holds no adapter, no value head, or a value head of another width.
     """
     folder = model_folder(folder)
     policy, tokenizer = load_policy(policy_model, folder, dtype, device, **options)

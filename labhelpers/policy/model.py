@@ -4,7 +4,7 @@
     reference = the same weights with the PPO adapter switched off; no second copy of the model
 
 So KL(policy || reference) is exactly 0 before the first update. The PPO lab hands a PEFT model to its trainer, which
-then disables *every* adapter for the reference: it becomes the plain base model, and their KL starts at 25.
+then disables *every* adapter for the reference: that becomes the plain base model, and their KL starts at 25.
 
 Two families share one interface: encoder-decoder (T5; queries are padded on the right) and decoder-only (Llama, GPT-2;
 queries are padded on the left, so that every response starts in the same column).
@@ -45,7 +45,7 @@ class Policy(nn.Module):
     hidden state, zero-initialised, in float32 (float64 for a float64 model) and outside the adapters: peft leaves a
     head in `modules_to_save` active when adapters are disabled, which would corrupt the reference.
 
-    Raises ModelError for a model that `save` could not keep; see `check_trained`.
+    Raises ModelError for a model that `save` could not save exactly; see `check_trained`.
     """
 
     def __init__(self, model: PeftModel, sft: dict[str, Any] | None = None):
@@ -84,7 +84,7 @@ class Policy(nn.Module):
         for config in (self.base.config, self.base.generation_config):
             if (token := getattr(config, "decoder_start_token_id", None)) is not None:
                 return token
-        raise ModelError("the model's config.json names no decoder_start_token_id: say there where a response starts.")
+        raise ModelError("the model's config.json has no decoder_start_token_id: add the id that responses start with.")
 
     @property
     def padding_side(self) -> str:
@@ -110,10 +110,10 @@ class Policy(nn.Module):
     # -- one pass over complete responses ------------------------------------------------------------------------
 
     def encode(self, queries: Int[Tensor, "B Q"], query_mask: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q d"] | None:
-        """The encoder's states of the queries, of no meaning on padding; None for a decoder-only model.
+        """The encoder's states of the queries, meaningless on padding; None for a decoder-only model.
 
-        On a CPU a few rows at a time (see `passes`), so that policy and reference, given the same queries, compute the
-        same numbers.
+        On a CPU they are computed for a few rows at a time (see `passes`), so that policy and reference get the same
+        numbers for the same queries.
         """
         if not self.is_encoder_decoder:
             return None
@@ -136,19 +136,18 @@ class Policy(nn.Module):
     ) -> Float[Tensor, "B T d"]:
         """The hidden states that predict the response tokens.
 
-        Position t has seen the query and the
-        responses before t, not token t itself. `encoded` are the queries' states, if `encode` was already called.
+        Position t has seen the query and the response tokens before t, not token t itself. `encoded` are the queries'
+        states, if `encode` was already called.
         """
-        for (
-            layer
-        ) in self.checkpointed:  # only a layer in training mode is checkpointed; its parts may stay without dropout
+        # A layer is checkpointed only in training mode. Its parts keep their own mode, for example without dropout.
+        for layer in self.checkpointed:
             layer.training = torch.is_grad_enabled()
         if self.is_encoder_decoder:
             if encoded is None:
                 encoded = self.base.get_encoder()(input_ids=queries, attention_mask=query_mask).last_hidden_state
             start = torch.full_like(responses[:, :1], self.start_token)
             inputs = torch.cat([start, responses[:, :-1]], 1)
-            # No decoder mask: the padding stands on the right, where a causal decoder never looks back from.
+            # No decoder mask is needed: the padding is on the right, and a causal decoder only looks to the left.
             return self.base.get_decoder()(
                 input_ids=inputs, encoder_hidden_states=encoded, encoder_attention_mask=query_mask, use_cache=False
             ).last_hidden_state
@@ -208,11 +207,11 @@ class Policy(nn.Module):
     def save(self, folder: str | Path) -> None:
         """Writes a standard peft adapter *relative to the bare base* (SFT and PPO folded together) and the value head.
 
-        `PeftModel.from_pretrained(bare_base, folder)` gives this policy. Saving the PPO adapter alone would load just
-        as silently and be wrong: it was trained on base + SFT.
+        `PeftModel.from_pretrained(bare_base, folder)` gives this policy. The PPO adapter alone would load
+        without an error too, but give another policy: it was trained on base + SFT.
 
-        What was written is read again and compared. Raises ModelError where it is not this policy; what is in `folder`
-        then is of no use.
+        The saved adapter is read again and compared with this policy. Raises ModelError when they differ; do not use
+        the files in `folder` then.
         """
         check_trained(self.model)
         folder = Path(folder)
@@ -224,13 +223,13 @@ class Policy(nn.Module):
 
     @torch.no_grad()
     def _compare_with_saved(self, folder: Path) -> None:
-        """A few log-probabilities of the policy and of the bare base with what `save` wrote."""
+        """Raises ModelError when the policy and the base with the saved adapter give different log-probabilities."""
         vocabulary = self.base.get_output_embeddings().weight.shape[0]
         tokens = ((7 * torch.arange(12, device=self.device) + 3) % vocabulary)[None]
         ones = torch.ones_like(tokens)
         arguments = (tokens[:, :8], ones[:, :8], tokens[:, 8:], ones[:, 8:])
         training = self.training
-        self.eval()  # dropout would make two policies of them
+        self.eval()  # with dropout, even two equal policies would differ
         own = self.logits(self.hidden_states(*arguments)).log_softmax(-1)
         with as_saved(self.model, self.sft, folder):
             saved = self.logits(self.hidden_states(*arguments)).log_softmax(-1)
@@ -244,7 +243,7 @@ class Policy(nn.Module):
             )
 
     def load_value_head(self, folder: str | Path) -> None:
-        """Loads what `save` wrote beside the adapter. Raises ModelError when there is none, or one of another width."""
+        """Loads what `save` wrote beside the adapter. Raises ModelError when it is missing or of another width."""
         file = Path(folder) / VALUE_HEAD_FILE
         if not file.is_file():
             raise ModelError(f"{folder} holds no {VALUE_HEAD_FILE}: it was not written by Policy.save.")
@@ -252,7 +251,7 @@ class Policy(nn.Module):
         if {name: t.shape for name, t in saved.items()} != {name: t.shape for name, t in own.items()}:
             raise ModelError(
                 f"the value head in {folder} does not fit: it holds {_shapes(saved)}, this policy's {_shapes(own)}. It "
-                "was saved with another base model; give that one as policy_model."
+                "was saved with another base model; give that model as policy_model."
             )
         self.value_head.load_state_dict(saved)
 

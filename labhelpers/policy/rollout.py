@@ -23,10 +23,11 @@ from labhelpers.policy.sampling import POLICY_ITSELF, Sampling, sample_tokens, u
 class Rollout:
     """B queries of at most Q tokens and their responses of at most T tokens; the shapes stand beside the fields.
 
-    `mask` is 1 on response tokens up to and including the one that ends it (see `end_ids`). `logprobs` are those of the
-    *policy itself* (temperature 1, all tokens), whatever was sampled from: they are what the PPO ratio and the KL are
-    about. `behaviour_logprobs` are those of the distribution that was sampled from where `Sampling` made it another
-    one, else None. `finished` says which responses ended by themselves; `texts` are without the token that ended them.
+    `mask` is 1 on response tokens up to and including the token that ends the response (see `end_ids`). `logprobs` are
+    those of the *policy itself* (temperature 1, all tokens), however the tokens were sampled: the PPO ratio and the KL
+    need these. `behaviour_logprobs` are those of the distribution that the tokens were drawn from, if `Sampling` makes
+    it differ from the policy, else None. `finished` says which responses ended by themselves; `texts` do not contain
+    the token that ended them.
     """
 
     queries: Int[Tensor, "B Q"]
@@ -50,7 +51,7 @@ class Rollout:
 
     @property
     def total_lengths(self) -> Int[Tensor, " B"]:
-        """Tokens per row, query and response. Rows of like length make batches with little padding."""
+        """Tokens per row, query and response. Rows of similar length make batches with little padding."""
         return self.query_mask.sum(-1) + self.lengths
 
     @property
@@ -69,11 +70,13 @@ class Rollout:
             value = getattr(self, name)
             found = shape if value is None else (len(value),) if isinstance(value, list) else tuple(value.shape)
             if found != shape:
-                raise TrainingError(f"the rollout's {name} has shape {found}; beside responses {(B, T)} it is {shape}.")
+                raise TrainingError(
+                    f"the rollout's {name} has shape {found}; with responses {(B, T)} it must be {shape}."
+                )
         if self.encoded is not None and self.encoded.shape[:2] != self.queries.shape:
             raise TrainingError(
-                f"the rollout's encoded has shape {tuple(self.encoded.shape)}; beside queries "
-                f"{tuple(self.queries.shape)} it is (B, Q, d) of the same B and Q."
+                f"the rollout's encoded has shape {tuple(self.encoded.shape)}; with queries "
+                f"{tuple(self.queries.shape)} it must be (B, Q, d) with the same B and Q."
             )
         for name, mask in (("query", self.query_mask), ("response", self.mask)):
             if empty := (mask.sum(-1) == 0).nonzero().flatten().tolist():
@@ -116,17 +119,22 @@ def pad_queries(
 
 
 def end_ids(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The ids of the tokens that end a response: those of the model's generation_config, one or several, as in
-    transformers' `generate`; and the tokenizer's, which texts end with that the model is trained on."""
+    """The ids of the tokens that end a response.
+
+    These are the one or several ids in the model's generation_config, as in transformers' `generate`, and the
+    tokenizer's id, because texts that the model is trained on end with it.
+    """
     said = getattr(policy.base.generation_config, "eos_token_id", None)
     said = [] if said is None else [said] if isinstance(said, int) else list(said)
     vocabulary = policy.base.get_output_embeddings().weight.shape[0]
-    return sorted({i for i in (*said, tokenizer.eos_token_id) if i < vocabulary})  # no other is ever drawn
+    return sorted({i for i in (*said, tokenizer.eos_token_id) if i < vocabulary})  # other ids are never drawn
 
 
 def max_query_tokens(policy: Policy, new_tokens: int) -> int | None:
-    """How long a query may be beside `new_tokens` tokens of response; None where positions are relative and nothing
-    limits it (T5). At most 0 where there is no room for the response itself."""
+    """The largest number of tokens in a query, if its response has `new_tokens` tokens.
+
+    None when positions are relative, so that nothing limits it (T5); 0 or less when there is no room for the response.
+    """
     positions = getattr(policy.base.config, "max_position_embeddings", None)
     if positions is None or (policy.is_encoder_decoder and new_tokens <= positions):
         return positions
@@ -149,12 +157,12 @@ def generate(
     """Writes responses to a batch of queries with a key-value cache: one new token for all rows at a time.
 
     `max_new_tokens` is one number or one per row. Token t of row i is drawn with the number `uniforms(seed, step,
-    rows[i], t)` (`rows`: 0, 1, … unless given): the same whatever else is in the batch. Log-probabilities and values
+    rows[i], t)` (`rows`: 0, 1, … unless given), whatever else is in the batch. Log-probabilities and values
     come from the same passes. A finished row is dropped from the batch, so that it costs no more time.
 
     A response goes on until one of `end_ids` or its limit. Raises TrainingError for unusable queries or limits.
     """
-    policy.eval()  # with dropout, another policy would write
+    policy.eval()  # with dropout, it would not be this policy that writes
     ids, query_mask = pad_queries(queries, tokenizer, policy.padding_side, policy.device)
     n = len(ids)
     limits = torch.as_tensor([max_new_tokens] * n if isinstance(max_new_tokens, int) else max_new_tokens)
@@ -163,7 +171,9 @@ def generate(
     width = int(limits.max())
     allowed = max_query_tokens(policy, width)
     if allowed is not None and ids.shape[1] > allowed:
-        raise TrainingError(f"a query has {ids.shape[1]} tokens; with {width} new ones the model takes {allowed}.")
+        raise TrainingError(
+            f"a query has {ids.shape[1]} tokens; with {width} new ones the model takes at most {allowed}."
+        )
     ends, pad = torch.tensor(end_ids(policy, tokenizer), device=policy.device), tokenizer.pad_token_id
     row_ids = torch.arange(n) if rows is None else torch.as_tensor(rows)
     numbers = uniforms(seed, step, row_ids, torch.arange(width)).to(policy.device)
@@ -200,7 +210,7 @@ def generate(
         hidden = state.advance(token)
 
     used = int(mask.sum(-1).max())
-    lengths = mask.sum(-1) - finished.long()  # what ends a response need not be a special token of the tokenizer
+    lengths = mask.sum(-1) - finished.long()  # cut off here: it may not be a special token of the tokenizer
     texts = tokenizer.batch_decode(
         [row[:n] for row, n in zip(responses, lengths.tolist(), strict=True)], skip_special_tokens=True
     )

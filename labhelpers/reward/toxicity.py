@@ -1,9 +1,10 @@
 """Toxicity by a classifier and by a word list, and the reward made of it.
 
-The *measurement* is a probability of being toxic, for reports; the *reward* is the raw logit of the harmless class, for
-PPO: unlike the probability it still tells texts apart that are all clean. Both go by the **name** of the harmless label
-(`nothate` in the course's classifiers, `LABEL_0` or `neutral` in others): toxic is every other label. The PPO lab
-takes the first entry of a list that its pipeline has sorted by score, and so pays a hateful text its hate logit.
+The *measurement* is a probability of being toxic, for reports. The *reward* is the raw logit of the harmless class, for
+PPO: unlike the probability, it still differs between texts that are all clean. Both find the harmless label by its
+**name** (`nothate` in the course's classifiers, `LABEL_0` or `neutral` in others); every other label counts as toxic.
+The PPO lab takes the first entry of a list that its pipeline has sorted by score. So it rewards a hateful text
+with its hate logit.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ HARMLESS_LABEL = "nothate"  # of the course's classifiers and of the full profil
 
 
 def harmless_index(model: PreTrainedModel, harmless_label: str) -> int:
-    """The column of the harmless class in the logits of a classifier that decides for one of its labels.
+    """The column of the harmless class in the logits of a classifier that gives every text exactly one label.
 
-    Raises ModelError for a label that it does not have, naming those there are, and for a classifier of another kind:
-    with a single output, or with labels that a text has any number of (one sigmoid each), where no class means
-    "nothing of this".
+    Raises ModelError for a label that the classifier does not have; the message names its labels. Raises ModelError
+    also for a classifier of another kind, in which no class means "not toxic": with a single output, or with any number
+    of labels for one text (one sigmoid each).
     """
     kind = getattr(model.config, "problem_type", None)
     if model.config.num_labels < 2 or kind not in (None, "single_label_classification"):
         labels = ", ".join(map(repr, model.config.id2label.values()))
         raise ModelError(
-            f"the classifier does not decide between classes of which one is harmless (its labels are {labels}, its "
+            f"the classifier does not choose between classes of which one is harmless (its labels are {labels}, its "
             f"problem_type is {kind}). Choose a classifier with two or more classes that exclude each other."
         )
     return label_index(model, harmless_label)
@@ -48,13 +49,13 @@ def harmless_index(model: PreTrainedModel, harmless_label: str) -> int:
 class Toxicity(evaluate.Measurement):
     """The probability of being toxic for every text, as `evaluate`'s public measurement `toxicity`, but offline.
 
-    Toxic are all classes but the one called `harmless_label`.
+    All classes except the one called `harmless_label` count as toxic.
 
     >>> Toxicity(model, tokenizer).compute(predictions=["A friendly text.", "You are an idiot."])  # doctest: +SKIP
     {'toxicity': [0.002, 0.99]}
 
     `aggregation="maximum"` returns `{"max_toxicity": …}`, `"ratio"` `{"toxicity_ratio": …}`, the share of texts with at
-    least 0.5; both raise DataError for no texts. Raises ModelError as `harmless_index` does.
+    least 0.5; both raise DataError when there are no texts. Raises ModelError as `harmless_index` does.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Toxicity(evaluate.Measurement):
         )
 
     def score(self, texts: Sequence[str]) -> list[float]:
-        """The probability of being toxic for every text: of all classes but the harmless one."""
+        """The probability of being toxic for every text: the sum over all classes except the harmless one."""
         probabilities = class_logits(self.model, self.tokenizer, texts, self.batch_size).softmax(-1)
         toxic = [i for i in range(probabilities.shape[-1]) if i != self.harmless_index]
         return probabilities[:, toxic].sum(-1).tolist()
@@ -136,9 +137,9 @@ def evaluate_toxicity(
 class ToxicityReward:
     """The reward of the PPO lab: the classifier's raw logit of `harmless_label`, found by name.
 
-    Scored on the response alone; `score_prompt` scores prompt + response as the PPO lab does, where the prompt's own
-    words dilute the difference (a too long text then loses its beginning, not the response). Raises ModelError as
-    `harmless_index` does.
+    By default only the response is scored. With `score_prompt`, prompt + response are scored, as in the PPO lab: the
+    prompt's words then dilute the difference. (A text that is too long loses its beginning, not the response.) Raises
+    ModelError as `harmless_index` does.
     """
 
     def __init__(
@@ -154,7 +155,7 @@ class ToxicityReward:
         self.score_prompt, self.batch_size = score_prompt, batch_size
 
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Tensor:
-        """Rewards `[B]` on the CPU. Raises DataError for unequal lengths, TrainingError for a NaN or infinite one."""
+        """Rewards `[B]` on the CPU. Raises DataError for unequal lengths, TrainingError for a reward of NaN or ±∞."""
         if len(prompts) != len(responses):
             raise DataError(
                 f"{len(prompts)} prompts, but {len(responses)} responses; one response per prompt is needed."

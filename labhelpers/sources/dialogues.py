@@ -2,7 +2,7 @@
 
 The schema is DialogSum's (Chen et al. 2021): `id`, `dialogue`, `summary`, `topic`, and beside it `references` (further
 clean summaries), `facts` (who, what, when, where, how much the dialogue holds; None when unknown) and `template` (which
-grammar rule made the dialogue; resampling goes by it, see `resampling_units`). Read from `.jsonl`, `.csv`, a bucket or
+grammar rule made the dialogue; used for resampling, see `resampling_units`). Read from `.jsonl`, `.csv`, a bucket or
 the Hub, and validated row by row.
 """
 
@@ -49,16 +49,16 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
     `location` is a folder with `train`, `validation` and `test` as `.jsonl` or `.csv`, one such file, an fsspec address
     of either, or a Hub id (`owner/name`, `owner/name@revision`). Dialogues of `min_chars < len <= max_chars` characters
     are kept. One file is first filtered, then split 80/20 unshuffled into `train` and `test`, in the PPO lab's order
-    (12,460 rows -> 10,022 -> 8,017 and 2,005); therefore ask for both parts with the same limits. (Rows of one dialogue
-    that follow each other are not parted: should the cut fall between them, all of them are in `train`.)
+    (12,460 rows -> 10,022 -> 8,017 and 2,005); therefore ask for both parts with the same limits. (Neighbouring
+    rows of one dialogue stay together: if the cut would fall between them, all of them are in `train`.)
 
     Accepted besides the schema: `fname` for `id`; `summary1`, `summary2`, ... (and `topic1`, ...), as DialogSum's test
     file has them. Missing `references` become `[summary]`, missing `facts` None, and `template` is filled in by
     `resampling_units`. Rows may share a dialogue, as in the Hub's copy of DialogSum's test file, where each dialogue
-    has three rows with a summary and a topic each: every one of them then has the references of all. Of a file for
-    validation or test only the first row of each dialogue is kept, so that a prompt is measured and counted once.
+    has three rows with a summary and a topic each. Each of these rows then has the references of all three. From a file
+    for validation or test, only the first row of each dialogue is kept, so that a prompt is measured and counted once.
 
-    Raises DataError, naming file, line and field, at the first row that does not fit.
+    Raises DataError, naming file, line and field, at the first row that does not fit the schema.
     """
     if split not in SPLITS:
         raise DataError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}.", file=str(location))
@@ -99,11 +99,11 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
 
 
 def resampling_units(dialogues: Sequence[str], templates: Sequence[str | None]) -> list[str]:
-    """What a bootstrap must draw as a whole, a name per row: rows of the same name are not independent of each other.
+    """A name for each row. A bootstrap must draw rows of the same name together: they are not independent.
 
-    Rows of one dialogue always have one name. Where the template that made the dialogue is known, it is that (the
-    first one, should the rows disagree); else it is made of the dialogue's text, and each dialogue stands for itself.
-    A topic is no template: three annotators may name three topics for one dialogue.
+    Rows of one dialogue always have the same name. It is the template that made the dialogue, if that is known (the
+    first one, if the rows disagree). Otherwise the name is a hash of the dialogue, and no other dialogue has it. A
+    topic cannot be used as a template: three annotators may name three topics for one dialogue.
     """
     unit_of: dict[str, str] = {}
     for dialogue, template in zip(dialogues, templates, strict=True):
@@ -120,8 +120,8 @@ def build_dataset(
 ) -> Dataset:
     """`load_dialogues` and the PPO lab's two columns: `query`, the prompt's text, and `input_ids`, its tokens.
 
-    `max_rows` keeps only the first rows. `query` is the text itself; the lab decodes the tokens instead, which puts
-    `</s>` and lost line breaks into it. Raises DataError like `load_dialogues`.
+    `max_rows` keeps only the first rows. `query` is the text itself; the lab decodes the tokens instead, which adds
+    `</s>` and loses line breaks. Raises DataError like `load_dialogues`.
     """
     from datasets import Dataset, concatenate_datasets
 
@@ -185,7 +185,7 @@ def _split_file(files: list[str], folder: str, split: str) -> str:
 
 
 def _hub_records(name: str, split: str) -> Iterator[Record]:
-    """The rows of a Hub data set, from its table of that split or else by the library `datasets`."""
+    """The rows of a Hub data set, read from its table of that split, or by `datasets` when it has no table."""
     import datasets
 
     folder = hub_folder(name, "dataset")
@@ -211,7 +211,7 @@ def _row(record: Record) -> dict:
     fields = record.fields
 
     def refuse(field: str, problem: str):
-        raise DataError(f"{problem}. Mend or remove this row.", file=record.file, line=record.line, field=field)
+        raise DataError(f"{problem}. Correct or remove this row.", file=record.file, line=record.line, field=field)
 
     def text(field: str, value, may_be_empty: bool = False) -> str:
         problem = text_problem(value, may_be_empty=may_be_empty)
@@ -244,7 +244,7 @@ def _row(record: Record) -> dict:
 
 
 def _joined(rows: list[dict]) -> list[dict]:
-    """The rows, those of one dialogue with one template and with the references of them all."""
+    """The rows; rows of one dialogue get the same template, and the references of all of them."""
     units = resampling_units([row["dialogue"] for row in rows], [row["template"] for row in rows])
     references: dict[str, dict[str, None]] = {}  # of a dialogue: its references, each once, in order
     for row in rows:

@@ -91,16 +91,16 @@ def read_records(file) -> Iterator[Record]:
 
 
 def whole_records(file) -> Iterator[Record]:
-    """`read_records` without bad lines: the first one raises DataError with file and line."""
+    """Like `read_records`, but the first bad line raises DataError with file and line."""
     for record in read_records(file):
         if record.problem:
-            raise DataError(f"{record.problem}. Mend or remove this line.", file=record.file, line=record.line)
+            raise DataError(f"{record.problem}. Correct or remove this line.", file=record.file, line=record.line)
         yield record
 
 
 def parse_json(text: str) -> Any:
-    """`json.loads` for what people write: an object that names a key twice is refused, since either value would be a
-    guess. Raises json.JSONDecodeError with the line and column of the second one.
+    """`json.loads` for text that people write. An object that has a key twice is refused: to take either value would
+    be a guess. Raises json.JSONDecodeError with the line and column of the second key.
     """
     try:
         return json.loads(text, object_pairs_hook=_without_repeats)
@@ -110,7 +110,7 @@ def parse_json(text: str) -> Any:
 
 
 def read_json(file) -> Any:
-    """What a JSON file that people write holds (a lexicon, a vocabulary): `parse_json` of a path or an address.
+    """The content of a JSON file that people write, such as a lexicon, from a path or an address (see `parse_json`).
 
     Raises DataError, naming file and line, when it cannot be read.
     """
@@ -123,11 +123,11 @@ def read_json(file) -> Any:
         problem, line = "not UTF-8", content.count(b"\n", 0, error.start) + 1
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nested too deeply
         problem, line = str(error), None
-    raise DataError(f"not valid JSON ({problem}). Mend this file.", file=file, line=line)
+    raise DataError(f"not valid JSON ({problem}). Correct this file.", file=file, line=line)
 
 
 class _RepeatedKey(Exception):
-    """An object names a key twice."""
+    """An object has a key twice."""
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _first_repeat(text: str) -> tuple[str, int]:
-    """The first repeated key and its position, in a text that has one: `json` does not tell where a key stands."""
+    """The first repeated key in a text, which must have one, and its position, which `json` does not tell."""
     open_objects: list[set[str]] = []
     for token in re.finditer(r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}]', text):
         if token["colon"]:
@@ -164,14 +164,17 @@ def text_problem(value, *, may_be_empty: bool = False) -> str | None:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        # JSON can smuggle in half a surrogate pair ("\ud83d"), which Arrow and tokenizers refuse.
+        # JSON can hold half a surrogate pair ("\ud83d"), which Arrow and tokenizers refuse.
         return "holds half of a surrogate pair, which is not a valid character"
     return None
 
 
 def unix_lines(text: str) -> str:
-    """The text with LF at the end of its lines, where there was CRLF or CR: texts are compared and hashed as they
-    stand, and one prompt from two systems would count as two, one of them in train and one in test perhaps."""
+    """The text with LF at the end of its lines instead of CRLF or CR.
+
+    Texts are compared and hashed character by character. With two kinds of line ends, one prompt would count as two,
+    and might be both in train and in test.
+    """
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -194,7 +197,7 @@ def model_folder(location) -> str:
         if pickled and not any(name.endswith(".safetensors") for name in names):
             raise ModelError(
                 f"{location} holds no safetensors. Pickled weights ({pickled[0]}) can run code and are not loaded: "
-                "save the model again with save_pretrained where you trust it, or name a revision that has safetensors "
+                "save the model again with save_pretrained if you trust it, or name a revision that has safetensors "
                 "(owner/name@refs/pr/1)."
             )
     return folder
@@ -260,7 +263,7 @@ def _json_records(name: str, content: bytes) -> Iterator[Record]:
             fields = parse_json(raw.decode("utf-8"))
         except UnicodeDecodeError as error:
             yield Record(name, number, None, f"not UTF-8 (byte {error.start + 1} of the line)")
-        except json.JSONDecodeError as error:  # its line is always 1 here: the file's line is the one to name
+        except json.JSONDecodeError as error:  # its own line number is always 1 here; the record names the file's line
             yield Record(name, number, None, f"not valid JSON ({error.msg}, column {error.colno})")
         except ValueError as error:  # a number of thousands of digits
             yield Record(name, number, None, f"not valid JSON ({error})")
@@ -279,8 +282,8 @@ def _csv_records(name: str, content: bytes) -> Iterator[Record]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError("not UTF-8. Save the table again as UTF-8.", file=name, line=line) from error
-    # A dialogue or a list of responses in one cell may be longer than the 131,072 characters that csv takes by itself.
-    # The limit belongs to the whole process: it is only ever raised, and no further than this file needs.
+    # A dialogue or a list of responses in one cell may be longer than 131,072 characters, the default limit of csv.
+    # The limit is that of the whole process, so it is never lowered, and raised no further than this file needs.
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     rows = csv.reader(io.StringIO(text, newline=""))
     header = next(rows, None)

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from labhelpers.batch import isolation, supervisor
-from labhelpers.batch.grades import exercises, verdict, write_grades
+from labhelpers.batch.grades import Answer, answers, exercises, write_grades
 from labhelpers.batch.outcome import RunOutcome
 from labhelpers.batch.plans import expand, load_plan
 from labhelpers.batch.submissions import check_cells, with_checks
@@ -107,9 +107,22 @@ def test_exercises_are_the_checks_that_the_courses_notebooks_call(cohort):
 
 
 def test_a_verdict_is_what_was_handed_over():
-    outcome = RunOutcome("a1", missing=["02"], verdicts={"01": {"check_one": "right.", "check_two": "not yet. No."}})
-    asked = [("01", "check_one"), ("01", "check_two"), ("01", "check_three"), ("02", "check_one")]
-    assert [verdict(outcome, *one) for one in asked] == ["right", "not yet", "not reached", "not handed in"]
+    said = {
+        "check_one": "right.",
+        "check_two": "not yet. No,\n no.",
+        "check_three": "rightish",
+        "check_alien": "right.",
+    }
+    outcome = RunOutcome("a1", missing=["02"], verdicts={"01_a": said})
+    asked = {"01_a": ["check_one", "check_two", "check_three", "check_four"], "02": ["check_one"]}
+    assert answers(outcome, asked) == [
+        Answer("01_a", "check_one", "right"),
+        Answer("01_a", "check_two", "not yet", "No, no."),
+        Answer("01_a", "check_three", "not yet", "rightish"),
+        Answer("01_a", "check_four", "not reached"),
+        Answer("02", "check_one", "not handed in"),
+    ]
+    assert [one.name for one in answers(outcome, asked)] == ["01 one", "01 two", "01 three", "01 four", "02 one"]
 
 
 def test_grades_are_a_line_per_student(tmp_path):
@@ -120,11 +133,35 @@ def test_grades_are_a_line_per_student(tmp_path):
         ),
     ]
     assert write_grades(tmp_path, outcomes, {"01": ["check_a", "check_b"]}) == "grades.csv"
-    assert list(csv.reader((tmp_path / "grades.csv").open())) == [
+    lines = [line[:7] for line in csv.reader((tmp_path / "grades.csv").open())]
+    assert lines == [
         ["student", "status", "right", "of", "remarks", "01: check_a", "01: check_b"],
         ["ada", "finished", "1", "2", "", "right", "not yet"],
         ["bob", "failed", "0", "2", "01: other notebook", "not handed in", "not handed in"],
     ]
+
+
+def test_grades_have_what_learning_platforms_import(tmp_path):
+    verdicts = {"01": {"check_a": "right.", "check_b": "not yet. the sign, is <b>."}}
+    outcomes = [
+        RunOutcome("a1", student="Ada Lee", student_id="444", status="finished", verdicts=verdicts),
+        RunOutcome("b2", student="bob", status="failed", missing=["01"], remarks=["01: other notebook (x)"]),
+    ]
+    write_grades(tmp_path, outcomes, {"01": ["check_a", "check_b"]})
+    ada, bob = csv.DictReader((tmp_path / "grades.csv").open(newline=""))
+    # Moodle's grading worksheet needs these three headings, and knows a participant by "Participant NUMBER".
+    assert (ada["Identifier"], ada["Grade"], ada["Last modified (grade)"]) == ("Participant 444", "1", "")
+    assert (ada["student id"], ada["Maximum grade"], bob["student id"], bob["Identifier"]) == ("444", "2", "bob", "")
+    assert ada["Feedback comments"] == "1 of 2 right.\n01 a: right.\n01 b: not yet. the sign, is &lt;b&gt;."
+    assert bob["Feedback comments"].splitlines()[-1] == "01: other notebook (x)"
+
+
+def test_no_cell_of_the_grades_is_a_formula(tmp_path):
+    outcomes = [RunOutcome("a1", student="=1+1", verdicts={"01": {"check_a": "=HYPERLINK()"}}, status="finished")]
+    write_grades(tmp_path, outcomes, {"01": ["check_a"]})
+    (line,) = csv.DictReader((tmp_path / "grades.csv").open(newline=""))
+    assert line["student"] == line["student id"] == "'=1+1"
+    assert not [cell for cell in line.values() if cell.startswith("=")]
 
 
 def test_only_plain_files_of_a_submission_are_read(tmp_path):
@@ -207,6 +244,13 @@ def test_cells_are_counted_as_the_student_does(run):
     counts = [cell.execution_count for cell in cells if cell.cell_type == "code"]
     assert counts == [1, None, 2, 3, None, 4, None]
     assert "Cell In[4], line 2" in re.sub(r"\x1b\[[0-9;]*m", "", "".join(cells[-2].outputs[0].traceback))
+
+
+def test_an_unreadable_notebook_is_told_without_the_instructors_folders(cohort, tmp_path):
+    (planned,) = expand(load_plan(cohort(ada=["1"])))
+    given = {"files": {"01_first.ipynb": b"{ no notebook"}, "todo": planned.todo(), "timeout_minutes": 2}
+    outcome = supervisor.execute(job(tmp_path / "run", **given))
+    assert outcome.reason.startswith("01_first.ipynb cannot be read as a notebook: ")
 
 
 def test_a_killed_kernel_is_told_by_the_students_count(run):

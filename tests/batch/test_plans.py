@@ -115,11 +115,11 @@ def _with_notebooks(file: Path, notebook: Path) -> Path:
             "notebooks: [03]\ngrid:\n  kl_coef: [1]\n  seed: [1]\n  kl_coef: [2]",
             "line 5: .*'kl_coef' .* in line 3",
         ),
-        ("notebooks: [03]\nprofile: tiny\nnotebooks: [08]", "line 3: .*'notebooks' stands here and in line 1"),
+        ("notebooks: [03]\nprofile: tiny\nnotebooks: [08]", "line 3: .*'notebooks' is given here and in line 1"),
         ("notebooks: [03]\ngrid: {1: [1]}", "field 'grid': must be a table of names"),
         ("notebooks: [03]\nprofile: 3", "field 'profile': must be the name of a profile, not 3"),
         ("notebooks: [03]\nparameters: 3", "field 'parameters': must be a table"),
-        ("notebooks: [03]\nparameters: {sede: 1}", "field 'parameters.sede': no notebook .* did you mean 'seed'"),
+        ("notebooks: [03]\nparameters: {sede: 1}", "field 'parameters.sede': none of .* did you mean 'seed'"),
         ("notebooks: [03]\nparameters: {seed: x}", "field 'parameters.seed': parameter 'seed' must be like 0"),
         ("notebooks: [03]\nparameters: {profile: full}", "field 'parameters.profile': .*the field 'profile'"),
         ("notebooks: [03]\ngrid: {}", "field 'grid': is empty"),
@@ -133,7 +133,7 @@ def _with_notebooks(file: Path, notebook: Path) -> Path:
         ("notebooks: [03]\nmemory_gb: yes", "field 'memory_gb': must be a number above 0"),
         ("notebooks: [03]\ntimeout_minutes: .inf", "field 'timeout_minutes': must be a number above 0"),
         ("notebooks: [03]\nweak_isolation: 1", "field 'weak_isolation': must be true or false, not 1"),
-        ("notebooks: [03]\nsubmissions: nowhere", "field 'submissions': .*nowhere is no folder"),
+        ("notebooks: [03]\nsubmissions: nowhere", "field 'submissions': .*nowhere is not a folder"),
         ("notebooks: [03]\nsubmissions: 3", "field 'submissions': must be a folder"),
     ],
 )
@@ -169,5 +169,10 @@ def test_submissions_stand_alone(plan_file, tmp_path):
     with pytest.raises(UsageError, match="holds no folders"):
         load_plan(file)
     (tmp_path / "cohort" / "ada").mkdir()
-    with pytest.raises(UsageError, match="cannot stand beside 'grid'"):
+    with pytest.raises(UsageError, match="cannot be combined with 'grid'"):
         load_plan(plan_file("notebooks: [03]\nsubmissions: cohort\ngrid: {seed: [1]}"))
+
+
+def test_a_merge_key_is_no_field(plan_file):
+    text = "notebooks: [03]\nparameters:\n  <<: {ppo_steps: 1}\n  seed: 3\n"
+    assert load_plan(plan_file(text)).parameters == {"ppo_steps": 1, "seed": 3}

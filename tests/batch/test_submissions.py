@@ -89,6 +89,8 @@ def test_exports_of_learning_platforms_are_read(hand_in, masters):
     )
     students = ["Cy Lee_444_assignsubmission_file_", "Di", "ada", "bob", "eve_661", "eve_662"]
     assert list(found) == students and all("01_first" in taken(one) for one in found.values())
+    numbers = {student: one.student_id for student, one in found.items()}
+    assert numbers == dict(zip(students, ["444", "555", "12345", "222", "661", "662"], strict=True))
     assert taken(found["ada"])["02_second"] == "ada_12345_67890_02_second-1.ipynb"
     assert list(found["ada"].others) == ["rankings.jsonl"]
 
@@ -102,11 +104,18 @@ def test_what_archives_and_file_systems_add_is_no_student(hand_in, masters):
 
 
 def test_a_notebook_without_a_students_name_is_not_left_out_silently(hand_in, masters, tmp_path):
-    with pytest.raises(UsageError, match="holds 01_first.ipynb, and nothing says whose it is: put it into a folder"):
+    with pytest.raises(UsageError, match="holds 01_first.ipynb, and nothing says which student it is from: put it"):
         hand_in({"ada/01_first.ipynb": masters[0], "01_first.ipynb": masters[0]})
     (tmp_path / "plan.yaml").write_text("notebooks: [01]\nsubmissions: handed-in")
-    with pytest.raises(UsageError, match="field 'submissions': .* nothing says whose it is"):
+    with pytest.raises(UsageError, match="field 'submissions': .* nothing says which student it is from"):
         load_plan(tmp_path / "plan.yaml")
+
+
+def test_a_folder_of_ones_own_has_no_number_and_any_name(hand_in, masters):
+    files = {"team_2024_b/01_first.ipynb": masters[0], os.fsdecode(b"Ren\xe9/01_first.ipynb"): masters[0]}
+    found = hand_in(files)
+    assert list(found) == [r"Ren\xe9", "team_2024_b"] and found["team_2024_b"].student_id is None
+    assert all(taken(one) for one in found.values())
 
 
 def test_a_run_is_another_when_what_grades_it_is(hand_in, masters, tmp_path):

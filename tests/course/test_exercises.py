@@ -204,3 +204,10 @@ def test_a_copy_runs_from_another_folder(tmp_path):
     asked = sum("# TODO" in cell.source for cell in notebook.cells)
     assert "".join(said).count(NOTHING) == asked == 3
     assert (tmp_path / "run" / "results.json").exists()
+
+
+@pytest.mark.parametrize("text", ["[]", '{"cells": null, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "{"])
+def test_a_file_that_is_no_notebook_is_said_to_be_none(tmp_path, text):
+    (tmp_path / "09_x.ipynb").write_text(text)
+    with pytest.raises(NotebookError, match="09_x.ipynb cannot be read as a notebook"):
+        learner_copy(tmp_path / "09_x.ipynb")

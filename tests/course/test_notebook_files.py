@@ -30,7 +30,7 @@ def test_ipythons_commands_declare_no_parameter(write_notebook):
 
 
 def test_parameters_that_are_no_python_are_named(write_notebook):
-    with pytest.raises(NotebookError, match="01_first.ipynb cannot .*: the cell tagged `parameters` is no Python: "):
+    with pytest.raises(NotebookError, match="01_first.ipynb cannot .*: the cell tagged `parameters` is not Python: "):
         declared_parameters(write_notebook("01_first", parameters="seed = = 3"))
 
 
@@ -45,7 +45,7 @@ def test_a_notebook_of_an_old_format_is_read_as_one_of_today(tmp_path):
 @pytest.mark.parametrize(
     "content, reason",
     [
-        ("{}", "it holds no list of cells: open it in Jupyter, save it there, and take that file"),
+        ("{}", "it holds no list of cells: open it in Jupyter, save it there, and use that file"),
         ("[1]", "it holds no list of cells"),
         ('{"nbformat": 4, "cells": [1]}', "it holds no list of cells"),
         ('{"nbformat": 3, "worksheets": 1}', "an old notebook format that cannot be converted: open it in Jupyter"),

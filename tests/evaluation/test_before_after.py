@@ -395,7 +395,7 @@ def test_a_table_read_back_from_a_file_compares_alike(tmp_path):
 def test_tables_of_other_prompts_are_refused():
     before = everything(BEFORE)
     for after in (before.iloc[::-1], before.head(3)):
-        with pytest.raises(DataError, match="not of the same prompts in the same order"):
+        with pytest.raises(DataError, match="do not hold the same prompts in the same order"):
             compare(before, after)
     with pytest.raises(DataError, match="no measure 'bleu'"):
         compare(before, before, measures=["bleu"])

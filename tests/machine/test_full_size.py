@@ -147,3 +147,9 @@ def test_what_is_there_is_found(cache, tmp_path, capsys, monkeypatch):
     assert cli.main(["doctor", "--profile", "full", "-p", "policy_model", "owner/other", *given]) == 1
     assert "no estimate before owner/other is here" in capsys.readouterr().out
     assert cli.main(["doctor", "--profile", "ful"]) == 2
+
+
+def test_a_config_with_a_value_of_the_wrong_type_is_a_finding(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "t5", "d_model": "big"}')
+    with pytest.raises(ModelError, match="config.json of .* is no model's"):
+        full_size.policy_config(str(tmp_path))

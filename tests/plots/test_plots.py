@@ -202,3 +202,9 @@ def test_a_front_end_that_could_ask_its_user_is_watched_and_an_execution_is_not(
             client.stop_channels()
             manager.shutdown_kernel(now=True)
     assert "".join(texts).split() == ["True", "False"]
+
+
+@pytest.mark.parametrize("margins", [[1.5], [1e6, 1e6 + 1e-9], [0.0], [-2.0, -2.0]])
+def test_margins_that_are_all_alike_make_a_figure_at_once(margins):
+    """Bins as narrow as their spread, from 0 on, would be millions."""
+    assert len(plots.margin_histograms({"all pairs": margins}).axes[0].patches) < 100

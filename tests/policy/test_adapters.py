@@ -68,7 +68,7 @@ def test_an_adapter_of_six_layers_does_not_fit_two(tmp_path, sft):
 
 def test_an_adapter_of_fewer_layers_is_another_models(tmp_path, sft):
     fewer = altered(sft, tmp_path / "fewer", lambda old: {n: t for n, t in old.items() if "block.0." in n})
-    with pytest.raises(ModelError, match="target_modules name 6 layers of T5.* holds nothing for, .*block.1"):
+    with pytest.raises(ModelError, match="target_modules name 6 layers of T5.* has no tensors for, .*block.1"):
         make_policy(tiny_model("t5"), fewer)
 
 
@@ -99,6 +99,23 @@ def test_tensors_that_are_no_pairs_of_factors_are_refused(tmp_path, sft, change)
     }
     with pytest.raises(ModelError, match=match[change]):
         read_adapter(altered(sft, tmp_path / change, tensors), tiny_model("t5"))
+
+
+@pytest.mark.parametrize(
+    "named", [{"target_modules": ["q"]}, {"layers_to_transform": [0]}, {"exclude_modules": ["v"]}], ids=str
+)
+def test_layers_that_the_config_does_not_name_are_refused(tmp_path, sft, named):
+    """peft would leave them out and say nothing, and a fold would put them in."""
+    fewer = altered(sft, tmp_path / "fewer", **named)
+    with pytest.raises(ModelError, match="holds . layers that its adapter_config.json does not name|plain LoRA"):
+        read_adapter(fewer, tiny_model("t5"))
+
+
+def test_a_file_cut_short_is_damaged(tmp_path, sft):
+    file = sft / ADAPTER_FILE
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="adapter_model.safetensors is damaged.*again"):
+        read_adapter(sft, tiny_model("t5"))
 
 
 def test_a_model_that_refused_an_adapter_is_as_it_was(tmp_path, sft):
@@ -166,7 +183,7 @@ def test_other_methods_are_no_lora(tmp_path):
 )
 def test_neither_end_of_a_model_is_adapted(family, targets):
     """peft would save the embeddings whole, and tied ones move at both ends."""
-    with pytest.raises(ModelError, match=f"stands on .*{targets[-1]} .*not on embeddings or the output layer"):
+    with pytest.raises(ModelError, match=f"is on .*{targets[-1]} .*not on embeddings or the output layer"):
         make_policy(tiny_model(family), target_modules=targets)
 
 

@@ -159,5 +159,5 @@ def test_a_classifiers_tokenizer_is_held_against_it_too(tmp_path):
 
 def test_more_new_tokens_than_a_decoder_has_positions_are_refused(tmp_path):
     policy, tokenizer = load_policy(str(save("bart", tmp_path)), None, "float64", "cpu")
-    with pytest.raises(TrainingError, match="with 161 new ones the model takes -1"):
+    with pytest.raises(TrainingError, match="with 161 new ones the model takes at most -1"):
         generate(policy, tokenizer, PROMPTS, 161)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import Linear as LoraLinear
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
 from labhelpers.errors import ModelError, TrainingError
@@ -360,3 +360,17 @@ def test_the_labs_count_tells_what_is_trained_and_that_the_reference_is_not(fold
         text = print_number_of_trainable_model_parameters(policy.model)
     assert text.splitlines()[0] == "trainable model parameters: 0" and text.endswith(" 0.00%")
     assert policy.trainable_parameters() == (adapter + 33, total + 33), "d + 1 of them are the value head's"
+
+
+def test_a_checkpoint_cut_short_or_without_all_its_layers_is_refused(tmp_path):
+    """transformers fills what is missing with random numbers."""
+    folder = save_model("t5", tmp_path)
+    file = folder / "model.safetensors"
+    whole = load_file(file)
+    save_file({name: t for name, t in whole.items() if ".block.1." not in name}, file, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="lacks .* parameters of T5ForConditionalGeneration, .*random"):
+        load_base(str(folder), "float32", "cpu")
+    save_file(whole, file, metadata={"format": "pt"})
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="no language model could be loaded"):
+        load_base(str(folder), "float32", "cpu")

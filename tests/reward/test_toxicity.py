@@ -150,7 +150,7 @@ def test_rewards_refuse_unequal_lengths_and_what_is_no_number(location):
 
 def test_an_unknown_label_names_those_there_are(classifier):
     for make in (lambda: Toxicity(*classifier, harmless_label="ok"), lambda: ToxicityReward(*classifier, "ok")):
-        with pytest.raises(ModelError, match="no label 'ok'; its labels are 'nothate', 'hate'. Name one"):
+        with pytest.raises(ModelError, match="no label 'ok'; its labels are 'nothate', 'hate'. Give the name"):
             make()
     assert label_index(classifier[0], "hate") == 1
 

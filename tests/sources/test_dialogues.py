@@ -359,3 +359,9 @@ def test_lines_of_a_dialogue_end_alike_whatever_system_wrote_them(tmp_path):
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
     found = load_dialogues(tmp_path, "train")
     assert set(found["dialogue"]) == {"Ann: Hi.\nBob: Hi."} and set(found["summary"]) == {"They\nmeet."}
+
+
+def test_one_file_whose_rows_of_a_dialogue_are_scattered_is_warned_of(tmp_path):
+    rows = [row(number) for _ in range(3) for number in range(10)]
+    with pytest.warns(UserWarning, match="stand in both parts of the split.*Sort the file by dialogue"):
+        load_dialogues(write(tmp_path / "one.jsonl", rows), "train")
