@@ -12,6 +12,7 @@ from labhelpers.files import write_atomically
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 0 auto; padding: 1rem; }
+code { overflow-wrap: anywhere; }
 pre { overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; font-size: 13px; margin: .3rem 0; }
 .highlight { background: #f5f5f5; padding: .1rem .6rem; border-left: 3px solid #0072B2; }
 .output_stderr, .output_error, .jp-mod-error { background: #fdecea; }
