@@ -81,6 +81,7 @@ def _limit(limits: dict) -> None:
         _, most = resource.getrlimit(kind)
         value = value if most == resource.RLIM_INFINITY else min(value, most)
         resource.setrlimit(kind, (value, value))
+    os.nice(10)  # however many processes a submission starts, the one that watches it gets its turn
 
 
 def _use_own_client(progress: Progress, folder: Path, submitted: bool) -> None:
