@@ -75,17 +75,18 @@ _LENGTHS = torch.tensor([-2])  # the place of a response's limit; its tokens hav
 
 
 class LengthSampler:
-    """A random limit on the new tokens of every response, as in the PPO lab: shortest <= limit < longest.
+    """A random limit on the new tokens of every response, as in the PPO lab: shortest <= limit < longest, or always
+    `shortest` when the two are equal.
 
     The limits depend on the seed, the step and the row alone, so that a resumed training draws the same ones. Raises
-    TrainingError unless 1 <= `shortest` < `longest`.
+    TrainingError unless 1 <= `shortest` <= `longest`.
     """
 
     def __init__(self, shortest: int, longest: int, seed: int = 0):
-        if not 1 <= shortest < longest:
+        if not 1 <= shortest <= longest:
             raise TrainingError(
-                f"no limit is at least {shortest} and less than {longest}: give LengthSampler whole numbers with "
-                "1 <= shortest < longest."
+                f"no limit lies between {shortest} and {longest}: give LengthSampler whole numbers with "
+                "1 <= shortest <= longest."
             )
         self.shortest, self.longest, self.seed = shortest, longest, seed
 

@@ -88,7 +88,7 @@ def course(home, tmp_path_factory):
 def test_the_data_is_dialogsums_form(home, tmp_path):
     published_dialogues(tmp_path / "dialogsum")
     test = load_dialogues(tmp_path / "dialogsum", "test", min_chars=200, max_chars=1000)
-    assert len(test) > 8 and all(len(references) == 3 for references in test["references"])
+    assert len(test) > 8 and {len(references) for references in test["references"]} <= {2, 3}  # equal ones count once
     assert set(test["facts"]) == {None} or all(
         value is None for fact in test["facts"] for value in (fact or {}).values()
     )

@@ -128,7 +128,11 @@ def test_limits_are_drawn_from_the_whole_range_and_belong_to_their_step():
     assert lengths(40, step=5) != lengths(40, step=6) != LengthSampler(3, 7, seed=2)(40, step=6)
 
 
-@pytest.mark.parametrize("shortest, longest", [(0, 5), (5, 5), (6, 5)])
+def test_a_single_length_is_drawn_always():
+    assert LengthSampler(5, 5)(3) == [5, 5, 5]
+
+
+@pytest.mark.parametrize("shortest, longest", [(0, 5), (6, 5)])
 def test_a_range_without_a_length_is_refused(shortest, longest):
-    with pytest.raises(TrainingError, match=f"no limit is at least {shortest} and less than {longest}"):
+    with pytest.raises(TrainingError, match=f"no limit lies between {shortest} and {longest}"):
         LengthSampler(shortest, longest)
