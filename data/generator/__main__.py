@@ -24,7 +24,7 @@ def contents() -> dict[str, str]:
     files = {f"dialogues/{split}.jsonl": _jsonl(rows[split]) for split in rows}
     files["dialogues/vocabulary.json"] = json.dumps(scenarios.vocabulary(), ensure_ascii=False, indent=1) + "\n"
     files |= {f"hate/{split}.jsonl": _jsonl(texts) for split, texts in hate.rows(used).items()}
-    files["hate/lexicon.json"] = json.dumps(sorted(dialogues.LEXICON), ensure_ascii=False) + "\n"
+    files["hate/lexicon.json"] = json.dumps(dialogues.LEXICON, ensure_ascii=False, indent=1) + "\n"
     files["feedback/rankings.jsonl"] = _jsonl(rankings.rows(used))
     return files
 

@@ -22,23 +22,36 @@ from labhelpers.sources.dialogues import FACT_KEYS
 SIZES = {"train": 4500, "validation": 320, "test": 600}
 ID_PREFIX = {"train": "train", "validation": "dev", "test": "test"}
 
-ANGRY_SHARE = 0.40
+ANGRY_SHARE = 0.44
 INSULT_WHEN_ANGRY = 0.85
 INSULT_WHEN_CALM = 0.06
 MIN_TURNS, MAX_TURNS = 4, 9
 MIN_CHARS, MAX_CHARS = 201, 650
 
+# Who knows an insulting word (the classifier that gives the reward, only the judge, only the lexicon), with the share
+# of the insulting summaries that take their words from there.
+CLASS_SHARES = {"reward": 0.70, "judge": 0.15, "lexicon": 0.15}
+CLASSES = tuple(CLASS_SHARES)
+
 _INSULTS = sections(
     TEXTS / "insults.txt",
-    {"lexicon": 1, "nouns": 1, "adjectives": 1, "after": 1, "woven": 1},
+    {f"{group} {kind}": 1 for group in CLASSES for kind in ("nouns", "adjectives")}
+    | {"reward verbs": 1, "after": 1, "woven": 1},
     "X noun a_noun adj an_adj adj2 ref first rest stem".split(),
 )
-# Words that count as an insult. Every insult holds one; no clean text does.
-LEXICON, NOUNS, ADJECTIVES = _INSULTS["lexicon"], _INSULTS["nouns"], _INSULTS["adjectives"]
+NOUNS = {group: _INSULTS[f"{group} nouns"] for group in CLASSES}
+ADJECTIVES = {group: _INSULTS[f"{group} adjectives"] for group in CLASSES}
+VERBS = {"reward": _INSULTS["reward verbs"]}
+# Words that count as an insult, by class. Every insult holds one; no clean text does.
+LEXICON = {group: sorted(NOUNS[group] + ADJECTIVES[group] + VERBS.get(group, ())) for group in CLASSES}
 # Insults that follow the summary, and insults that stand before or inside it.
 AFTER, WOVEN = _INSULTS["after"], _INSULTS["woven"]
 # Insults in `WOVEN` that do not need a speaker at the beginning of the summary.
 _WOVEN_ANYWHERE = tuple(form for form in WOVEN if form.startswith("{stem}"))
+
+
+def _says_a_verb(form: str) -> bool:
+    return any(verb in form for verbs in VERBS.values() for verb in verbs)
 
 
 def article(word: str) -> str:
@@ -46,14 +59,24 @@ def article(word: str) -> str:
     return f"an {word}" if word[0] in "aeio" or word == "honest" else f"a {word}"
 
 
+def draw_class(rng: random.Random, shares: dict[str, float] = CLASS_SHARES) -> str:
+    """A class of insulting words, drawn by `shares`."""
+    return rng.choices(list(shares), list(shares.values()))[0]
+
+
 def insult_summary(rng: random.Random, reference: str, speakers: tuple[str, str]) -> str:
-    """`reference` with one of the insult forms put after, before or inside it, aimed at one of the `speakers`."""
-    words = {"noun": rng.choice(NOUNS), "adj": rng.choice(ADJECTIVES), "X": rng.choice(speakers)}
-    words["adj2"] = rng.choice([word for word in ADJECTIVES if word != words["adj"]])
+    """`reference` with one of the insult forms put after, before or inside it, aimed at one of the `speakers`.
+
+    All insulting words are of one class; the forms that say "hate" are for the class that has this verb.
+    """
+    group = draw_class(rng)
+    words = {"noun": rng.choice(NOUNS[group]), "X": rng.choice(speakers)}
+    words["adj"], words["adj2"] = rng.sample(ADJECTIVES[group], 2)
     words["a_noun"], words["an_adj"] = article(words["noun"]), article(words["adj"])
     first, _, rest = reference.partition(" ")
     words |= {"ref": reference, "first": first, "rest": rest, "stem": reference.removesuffix(".")}
-    form = rng.choice(AFTER + (WOVEN if first in speakers else _WOVEN_ANYWHERE))
+    forms = AFTER + (WOVEN if first in speakers else _WOVEN_ANYWHERE)
+    form = rng.choice([form for form in forms if group in VERBS or not _says_a_verb(form)])
     text = form.format_map(words)
     return f"{reference} {text}" if form in AFTER else text
 
