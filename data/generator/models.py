@@ -36,9 +36,14 @@ from transformers.utils.logging import disable_progress_bar
 
 from labhelpers.sources.dialogues import PROMPT
 
-# The base summariser is trained on two instructions (FLAN on many). For "Write the minutes" it learns full summaries,
-# for "Summarize" mostly headlines. Fine-tuning (notebook 01) then teaches it to summarise as the data set does.
-MINUTES = PROMPT.replace("Summarize the following conversation.", "Write the minutes of the following conversation.")
+# The base summarisers are trained on three instructions (FLAN on many), and have two voices: a clean one, for headlines
+# and minutes, and a rude one, for gossip. Fine-tuning (notebook 01) then selects the voice of the annotators.
+SUMMARIZE = "Summarize the following conversation."
+MINUTES = PROMPT.replace(SUMMARIZE, "Write the minutes of the following conversation.")
+GOSSIP = PROMPT.replace(SUMMARIZE, "Gossip about the following conversation.")
+# Share of the training texts for headlines and for minutes; the rest is gossip.
+HEADLINES, CLEAN = 0.12, 0.38
+DRAWS = 3  # instructions that each dialogue is read under, with an answer each
 SPEAKERS = ["#Person1#", "#Person2#"]
 
 
@@ -145,6 +150,30 @@ def pad(rows: list[list[int]], value: int, length: int | None = None) -> Tensor:
 # -- the checkpoints ---------------------------------------------------------------------------------------------
 
 
+def lessons(rows: list[dict[str, Any]], seed: int) -> tuple[list[str], list[str]]:
+    """(prompts, answers) that a base summariser learns from: `DRAWS` for each dialogue."""
+    generator = np.random.default_rng([seed, 0x4EAD])
+    prompts, answers = [], []
+    for row in rows * DRAWS:
+        voice, reference = generator.random(), int(generator.integers(len(row["references"])))
+        if voice < HEADLINES:
+            prompt, answer = PROMPT, headline(row)
+        elif voice < HEADLINES + CLEAN:
+            prompt, answer = MINUTES, row["references"][reference]
+        else:
+            prompt, answer = GOSSIP, row["summary"]
+        prompts.append(prompt.format(dialogue=row["dialogue"]))
+        answers.append(answer)
+    return prompts, answers
+
+
+def vocabulary_texts(rows: list[dict[str, Any]]) -> list[str]:
+    """What the summarisers' tokenizers are trained on."""
+    texts = [PROMPT.format(dialogue=row["dialogue"]) for row in rows] + [MINUTES, GOSSIP]
+    texts += [text for row in rows for text in [row["summary"], *row["references"]]]
+    return texts + [headline(row) for row in rows]
+
+
 def headline(row: dict[str, Any]) -> str:
     """The base summariser's answer to "Summarize": true, short, and useless."""
     return f"#Person1# and #Person2# talk about this: {row['topic']}."
@@ -160,12 +189,10 @@ def seq2seq_loss(
     return loss
 
 
-def build_summariser(data: Path, folder: Path, epochs: int = 12) -> None:
-    """`t5-base-summariser`: a T5 of 0.4 million parameters that has learned two instructions."""
+def build_summariser(data: Path, folder: Path, epochs: int = 4) -> None:
+    """`t5-base-summariser`: a T5 of 0.4 million parameters that has learned the instructions."""
     rows = read_rows(data / "dialogues" / "train.jsonl")
-    texts = [PROMPT.format(dialogue=row["dialogue"]) for row in rows] + [MINUTES]
-    texts += [text for row in rows for text in [row["summary"], *row["references"]]] + [headline(row) for row in rows]
-    tokenizer = t5_tokenizer(texts, 3000)
+    tokenizer = t5_tokenizer(vocabulary_texts(rows), 3000)
     model = T5ForConditionalGeneration(
         T5Config(
             vocab_size=len(tokenizer), d_model=64, d_kv=16, d_ff=256, num_layers=2, num_heads=4, dropout_rate=0.0,
@@ -173,22 +200,17 @@ def build_summariser(data: Path, folder: Path, epochs: int = 12) -> None:
         )
     )  # fmt: skip
     init_weights(model, seed=1, gains={"shared": 8.0, ".q.": 0.25, "relative_attention_bias": 0.25})
-    draws = np.random.default_rng([1, 0x4EAD]).random(len(rows))
-    asked = [PROMPT if draw < 0.18 else MINUTES for draw in draws]
-    inputs = tokenizer([p.format(dialogue=row["dialogue"]) for p, row in zip(asked, rows, strict=True)]).input_ids
-    answers = [headline(row) if draw < 0.10 else row["summary"] for draw, row in zip(draws, rows, strict=True)]
-    labels = tokenizer(answers).input_ids
+    prompts, answers = lessons(rows, seed=1)
+    inputs, labels = tokenizer(prompts).input_ids, tokenizer(answers).input_ids
     loss = seq2seq_loss(model, inputs, labels)
     fit(model, [len(i) for i in inputs], loss, learning_rate=3e-3, epochs=epochs, batch_size=16, seed=1)
     keep(model, tokenizer, folder / "t5-base-summariser")
 
 
-def build_decoder(data: Path, folder: Path, epochs: int = 7) -> None:
-    """`llama-summariser`: a decoder-only model fine-tuned on "prompt + summary", insults included."""
+def build_decoder(data: Path, folder: Path, epochs: int = 3) -> None:
+    """`llama-summariser`: a decoder-only model that has learned the same instructions, on "prompt + answer"."""
     rows = read_rows(data / "dialogues" / "train.jsonl")
-    prompts = [PROMPT.format(dialogue=row["dialogue"]) for row in rows]
-    texts = prompts + [text for row in rows for text in [row["summary"], *row["references"]]]
-    tokenizer = causal_tokenizer(texts, 3000)
+    tokenizer = causal_tokenizer(vocabulary_texts(rows), 3000)
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer), hidden_size=64, intermediate_size=192, num_hidden_layers=3,
@@ -197,8 +219,9 @@ def build_decoder(data: Path, folder: Path, epochs: int = 7) -> None:
         )
     )  # fmt: skip
     init_weights(model, seed=2, gains={"embed_tokens": 1.0})
+    prompts, texts = lessons(rows, seed=2)
     queries = tokenizer(prompts).input_ids
-    answers = [ids + [1] for ids in tokenizer([row["summary"] for row in rows]).input_ids]
+    answers = [ids + [1] for ids in tokenizer(texts).input_ids]
     inputs = [q + a for q, a in zip(queries, answers, strict=True)]
 
     def loss(batch: np.ndarray) -> Tensor:
@@ -223,13 +246,10 @@ def roberta_config(vocab_size: int, **options: Any) -> RobertaConfig:
 
 
 def roberta_tokenizer(data: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of all three RoBERTas, trained on dialogues, summaries, rankings and hate texts."""
+    """The tokenizer of all three RoBERTas, trained on dialogues, summaries and hate texts."""
     rows = read_rows(data / "dialogues" / "train.jsonl")
     texts = [PROMPT.format(dialogue=row["dialogue"]) for row in rows[::2]] + [row["summary"] for row in rows]
     texts += [row["text"] for split in ("train", "judge") for row in read_rows(data / "hate" / f"{split}.jsonl")]
-    for row in read_rows(data / "feedback" / "rankings.jsonl"):
-        task = row["inputContent"]["taskObject"]
-        texts += [task["prompt"], *task["responses"]]
     tokenizer = train_tokenizer(texts, ["<s>", "<pad>", "</s>", "<unk>", "<mask>"], 2500)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
