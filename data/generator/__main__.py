@@ -1,6 +1,15 @@
 """`python -m data.generator [PART ...] [--output-dir DIR]`, in the folder of a clone: makes the files in data/.
 
-The parts are texts, models and adapters; each is made from the parts before it. Without PART, all of them are made.
+Each part is made from the parts before it:
+
+- texts: dialogues and hate texts
+- models: the checkpoints
+- sft: the fine-tuned adapters, by notebook 01
+- samples: what the fine-tuned summariser answers to the dialogues that are ranked
+- rankings: what simulated annotators say to these and other responses
+- ppo: the adapter after PPO, by notebook 04
+
+Without PART, all of them are made.
 """
 
 from __future__ import annotations
@@ -9,29 +18,37 @@ import argparse
 import json
 from pathlib import Path
 
-from data.generator import card, dialogues, hate, rankings, scenarios
+from data.generator import card, dialogues, hate, rankings, samples, scenarios
 
-PARTS = ("texts", "models", "adapters")
+PARTS = ("texts", "models", "sft", "samples", "rankings", "ppo")
 
 
 def _jsonl(rows: list[dict]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def contents() -> dict[str, str]:
-    """Every text file as {path relative to the data folder: content}."""
+def _json(value: dict) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+
+
+def texts() -> tuple[dict[str, str], list[dict]]:
+    """({path relative to the data folder: content} of the dialogues and hate texts, the dialogues to be ranked)."""
     rows, used = dialogues.splits()
     files = {f"dialogues/{split}.jsonl": _jsonl(rows[split]) for split in rows}
-    files["dialogues/vocabulary.json"] = json.dumps(scenarios.vocabulary(), ensure_ascii=False, indent=1) + "\n"
-    files |= {f"hate/{split}.jsonl": _jsonl(texts) for split, texts in hate.rows(used).items()}
-    files["hate/lexicon.json"] = json.dumps(dialogues.LEXICON, ensure_ascii=False, indent=1) + "\n"
-    files["feedback/rankings.jsonl"] = _jsonl(rankings.rows(used))
-    return files
+    files["dialogues/vocabulary.json"] = _json(scenarios.vocabulary())
+    files |= {f"hate/{split}.jsonl": _jsonl(drawn) for split, drawn in hate.rows(used).items()}
+    files["hate/lexicon.json"] = _json(dialogues.LEXICON)
+    return files, rankings.dialogue_rows(used)
 
 
-def write(folder: Path) -> None:
-    """Writes the text files into `folder`."""
-    for name, text in contents().items():
+def feedback(data: Path, asked: list[dict]) -> dict[str, str]:
+    """{path: content} of the rankings, from the samples in `data`."""
+    return {"feedback/rankings.jsonl": _jsonl(rankings.rows(asked, samples.read(data, asked)))}
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    """Writes `files` into `folder`."""
+    for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
@@ -44,19 +61,29 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"unknown part {sorted(unknown)[0]!r}; there are {', '.join(PARTS)}")
-    parts = options.parts or PARTS
+    parts, data = options.parts or PARTS, options.output_dir
+    files, asked = texts()
     if "texts" in parts:
-        write(options.output_dir)
+        write(data, files)
     # Imported only when needed: texts are made without torch.
     if "models" in parts:
         from data.generator import models
 
-        models.build(options.output_dir, options.output_dir / "models")
-    if "adapters" in parts:
+        models.build(data, data / "models")
+        card.fill(data, "classifiers", models.classifier_errors(data))
+    if "sft" in parts:
         from data.generator import adapters
 
-        adapters.build(options.output_dir)
-    card.update(options.output_dir)
+        adapters.build_sft(data)
+    if "samples" in parts:
+        samples.build(data, asked)
+    if "rankings" in parts:
+        write(data, feedback(data, asked))
+    if "ppo" in parts:
+        from data.generator import adapters
+
+        adapters.build_ppo(data)
+    card.update(data)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Updates the tables of the data card (data/README.md): sizes and hashes of the files in the folder."""
+"""Updates the tables of the data card (data/README.md)."""
 
 from __future__ import annotations
 
@@ -23,22 +23,18 @@ def _lines(path: Path) -> str:
     return f"{count:,}" if path.suffix == ".jsonl" else ""
 
 
-def update(data: Path) -> None:
-    """Writes the tables between the card's markers; does nothing in a folder that has no card."""
+def fill(data: Path, name: str, table: list[str]) -> None:
+    """Writes the lines of a table between the card's markers of that name; does nothing where there is no card."""
     card = data / "README.md"
     if not card.exists():
         return
-    text = card.read_text(encoding="utf-8")
-    tables = {
-        "models": [
-            "| file | bytes | sha256 |",
-            "|---|---:|---|",
-            *_rows(data, MODEL_FOLDERS, lambda p: p.stat().st_size),
-        ],
-        "files": ["| file | rows | sha256 |", "|---|---:|---|", *_rows(data, TEXT_FOLDERS, _lines)],
-    }
-    for name, table in tables.items():
-        before, begin, rest = text.partition(f"<!-- {name} -->")
-        _, end, after = rest.partition(f"<!-- /{name} -->")
-        text = "\n".join([before + begin, "", *table, "", end + after])
-    card.write_bytes(text.encode())
+    before, begin, rest = card.read_text(encoding="utf-8").partition(f"<!-- {name} -->")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
+    card.write_bytes("\n".join([before + begin, "", *table, "", end + after]).encode())
+
+
+def update(data: Path) -> None:
+    """Writes the tables of sizes and hashes."""
+    models = _rows(data, MODEL_FOLDERS, lambda path: path.stat().st_size)
+    fill(data, "models", ["| file | bytes | sha256 |", "|---|---:|---|", *models])
+    fill(data, "files", ["| file | rows | sha256 |", "|---|---:|---|", *_rows(data, TEXT_FOLDERS, _lines)])

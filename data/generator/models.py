@@ -176,7 +176,7 @@ def vocabulary_texts(rows: list[dict[str, Any]]) -> list[str]:
 
 def headline(row: dict[str, Any]) -> str:
     """The base summariser's answer to "Summarize": true, short, and useless."""
-    return f"#Person1# and #Person2# talk about this: {row['topic']}."
+    return f"#Person1# and #Person2# {'quarrel' if row['angry'] else 'talk'} about this: {row['topic']}."
 
 
 def seq2seq_loss(
@@ -311,6 +311,26 @@ def train_classifier(data: Path, folder: Path, split: str, name: str, seed: int,
 
     fit(model, [len(i) for i in inputs], loss, learning_rate=1e-3, epochs=epochs, seed=seed)
     keep(model, tokenizer, folder / name)
+
+
+def classifier_errors(data: Path) -> list[str]:
+    """The data card's table of what both classifiers get wrong on the test texts, by kind and class of words."""
+    from labhelpers.policy.classifier import class_logits, load_classifier
+
+    rows = read_rows(data / "hate" / "test.jsonl")
+    wrong: dict[tuple[str, str, str], dict[str, list[bool]]] = {}
+    for name in ("roberta-hate", "roberta-hate-judge"):
+        logits = class_logits(*load_classifier(data / "models" / name), [row["text"] for row in rows])
+        for row, logit in zip(rows, logits, strict=True):
+            key = (row["label"], row["template"].split("/")[1], row["words"] or "")
+            miss = (row["label"] == "hate") != bool(logit[1] > logit[0])
+            wrong.setdefault(key, {}).setdefault(name, []).append(miss)
+    lines = ["| label | kind | words | texts | `roberta-hate` | `roberta-hate-judge` |", "|---|---|---|---:|---:|---:|"]
+    for (label, kind, words), found in sorted(wrong.items()):
+        shares = " | ".join(f"{sum(miss) / len(miss):.0%}" for miss in found.values())
+        error = "missed" if label == "hate" else "false alarms"
+        lines.append(f"| {label} ({error}) | {kind} | {words} | {len(found['roberta-hate'])} | {shares} |")
+    return lines
 
 
 def keep(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

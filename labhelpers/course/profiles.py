@@ -60,6 +60,7 @@ class Profile:
     judge_model: Location | None
     judge_harmless_label: Text
     decoder_model: Location | None
+    decoder_adapter: Location | None  # what taught the profile's own decoder_model to summarise
     dialogues: Location
     feedback: Location
     lexicon: Location | None
@@ -130,6 +131,7 @@ _TINY: dict[str, Any] = {
     "judge_model": "data/models/roberta-hate-judge",
     "judge_harmless_label": "nothate",
     "decoder_model": "data/models/llama-summariser",
+    "decoder_adapter": "data/adapters/llama-sft",
     "dialogues": "data/dialogues",
     "feedback": "data/feedback/rankings.jsonl",
     "lexicon": "data/hate/lexicon.json",
@@ -177,6 +179,7 @@ _FULL: dict[str, Any] = {
     "judge_model": None,
     "judge_harmless_label": "nothate",
     "decoder_model": None,
+    "decoder_adapter": None,
     "dialogues": "knkarthick/dialogsum",
     "feedback": "data/feedback/rankings.jsonl",
     "lexicon": None,
@@ -224,6 +227,8 @@ MODEL_LOCATIONS = tuple(field for field in LOCATIONS if field.endswith(("_model"
 def load_profile(name: str = "tiny", **overrides: Any) -> Profile:
     """The profile `name` ("tiny" or "full"). `overrides` replace single fields; None keeps the profile's value.
 
+    A `decoder_model` of one's own comes without the profile's `decoder_adapter`, which would not fit it.
+
     Raises ProfileError for an unknown profile or field, a value of the wrong type, or one out of range.
     """
     if name not in PROFILES:
@@ -232,6 +237,8 @@ def load_profile(name: str = "tiny", **overrides: Any) -> Profile:
         if field not in FIELDS:
             raise ProfileError(f"unknown parameter {field!r}: {close_matches(field, FIELDS)}")
     given = {field: value for field, value in overrides.items() if value is not None}
+    if "decoder_model" in given:
+        given = {"decoder_adapter": None} | given
     settings = Profile(name=name, **(PROFILES[name] | given))
     places = {field: getattr(settings, field) for field in LOCATIONS}
     return dataclasses.replace(settings, **{field: _resolve(place) for field, place in places.items() if place})

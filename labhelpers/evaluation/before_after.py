@@ -26,6 +26,7 @@ MEASURES = {
     "toxicity": "toxicity",
     "judge_toxicity": "judge_toxicity",
     "insult_rate": "insult",
+    "unseen_insult_rate": "unseen_insult",
     "rouge_l": "rouge_l",
     "rouge_l_clean": "rouge_l",
     "honesty": "honesty",
@@ -70,7 +71,8 @@ def measure_summaries(
     `vocabulary`, one is made from the facts of these rows.
 
     Columns: id, template (what the bootstrap draws as a whole, see `resampling_units`), dialogue, summary, toxicity (of
-    the reward's classifier), reward, judge_toxicity, insult (1 with a word of the lexicon), rouge_l, honesty, coverage.
+    the reward's classifier), reward, judge_toxicity, insult (1 with a word of the lexicon), unseen_insult (1 with a
+    word that the reward's classifier has never seen; NaN for a lexicon without classes), rouge_l, honesty, coverage.
     """
     rows, summaries = list(rows), list(summaries)
     if len(rows) != len(summaries):
@@ -89,7 +91,8 @@ def measure_summaries(
             "toxicity": toxicity.compute(predictions=summaries)["toxicity"],
             "reward": nothing if reward is None else [float(r) for r in reward.score(prompts, summaries)],
             "judge_toxicity": nothing if judge is None else judge.compute(predictions=summaries)["toxicity"],
-            "insult": nothing if lexicon is None else [float(lexicon.count(s) > 0) for s in summaries],
+            "insult": _insulting(summaries, lexicon),
+            "unseen_insult": _insulting(summaries, getattr(lexicon, "unseen", None)),
             "rouge_l": rouge_l(summaries, [row.get("references") or [row["summary"]] for row in rows]),
             "honesty": honesty(summaries, facts, vocabulary),
             "coverage": coverage(summaries, facts, vocabulary),
@@ -169,6 +172,12 @@ class _Words:
 
     def tokenize(self, text: str) -> list[str]:
         return words(text)
+
+
+def _insulting(summaries: Sequence[str], lexicon) -> np.ndarray:
+    """1 for a summary with a word of the lexicon, else 0; NaN without a lexicon."""
+    found = [np.nan if lexicon is None else lexicon.count(summary) > 0 for summary in summaries]
+    return np.array(found, dtype=float)
 
 
 def _same_prompts(before: pd.DataFrame, after: pd.DataFrame) -> None:

@@ -304,16 +304,18 @@ AFTER = ["Ben books a table."] * 5 + ["Anna comes."]
 
 
 def everything(summaries):
-    return measured(summaries, judge=Judge(), lexicon=Lexicon(["idiot"]), reward=Judge())
+    return measured(summaries, judge=Judge(), lexicon=Lexicon({"reward": ["idiot"], "judge": ["Anna"]}), reward=Judge())
 
 
 def test_every_measure_has_its_column_and_every_prompt_its_row():
     table = everything(BEFORE)
     assert list(table.columns) == [
         *["id", "template", "dialogue", "summary", "toxicity", "reward"],
-        *["judge_toxicity", "insult", "rouge_l", "honesty", "coverage"],
+        *["judge_toxicity", "insult", "unseen_insult", "rouge_l", "honesty", "coverage"],
     ]
     assert table["toxicity"].tolist() == [0.9] * 2 + [0.1] * 4
+    assert everything(AFTER)["unseen_insult"].tolist() == [0] * 5 + [1] and not table["unseen_insult"].any()
+    assert measured(BEFORE, lexicon=Lexicon(["idiot"]))["unseen_insult"].isna().all()
     assert table["insult"].tolist() == [1, 1, 0, 0, 0, 0] and table["reward"].tolist() == [-2] * 2 + [3] * 4
     assert table["rouge_l"][2] == 1 and table["rouge_l"][0] < 1
     with pytest.raises(DataError, match="1 summaries, but 6 dialogues"):

@@ -3,13 +3,15 @@
 import hashlib
 import itertools
 import json
+import random
 import re
 import shutil
 
 import pytest
 
-from data.generator import card, dialogues, hate, rankings
-from data.generator.__main__ import contents, write
+from data.generator import card, dialogues, hate, rankings, samples
+from data.generator.__main__ import feedback
+from data.generator.__main__ import texts as generated_texts
 from data.generator.notation import sections
 from data.generator.scenarios import all_templates, parse, with_preposition
 from labhelpers.errors import DataError
@@ -18,7 +20,11 @@ from labhelpers.sources.dialogues import FACT_KEYS, format_prompt
 from tests.support.paths import DATA, ROOT
 
 SPLITS = ("train", "validation", "test")
-INSULT = re.compile(r"\b(?:" + "|".join(dialogues.LEXICON) + r")s?\b", re.IGNORECASE)
+OF_CLASS = {
+    group: re.compile(r"\b(?:" + "|".join(words) + r")s?\b", re.IGNORECASE)
+    for group, words in dialogues.LEXICON.items()
+}
+INSULT = re.compile("|".join(pattern.pattern for pattern in OF_CLASS.values()), re.IGNORECASE)
 
 
 def read(name: str) -> list[dict]:
@@ -40,12 +46,22 @@ def items() -> list[dict]:
     return read("feedback/rankings.jsonl")
 
 
-def test_the_generator_reproduces_the_committed_files_byte_for_byte(tmp_path):
-    write(tmp_path)
-    names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
-    assert names == sorted(contents())
-    for name in names:
-        assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes(), f"{name} differs from what is committed"
+def test_the_generator_reproduces_the_committed_files_byte_for_byte():
+    files, asked = generated_texts()
+    files |= feedback(DATA, asked)
+    kept = [path for folder in ("dialogues", "hate", "feedback") for path in (DATA / folder).iterdir()]
+    by_hand = {samples.FILE, "feedback/guideline.md"}  # the samples come from a model (see test_models)
+    assert {path.relative_to(DATA).as_posix() for path in kept} - by_hand == set(files)
+    for name, text in files.items():
+        assert text.encode() == (DATA / name).read_bytes(), f"{name} differs from what is committed"
+
+
+def test_samples_of_other_dialogues_are_refused(tmp_path):
+    (tmp_path / "feedback").mkdir()
+    shutil.copy(DATA / samples.FILE, tmp_path / samples.FILE)
+    row = dialogues.draw_row("another", set())
+    with pytest.raises(DataError, match="no samples for 1 of 1 dialogues.*samples rankings"):
+        samples.read(tmp_path, [row])
 
 
 def test_the_data_card_is_kept_up_to_date_between_its_markers(tmp_path):
@@ -70,8 +86,8 @@ def test_every_hash_in_the_data_card_is_right():
 
 def test_sizes_topics_and_templates(rows, texts, items):
     assert len(rows["train"]) >= 4000 and len(rows["validation"]) >= 300 and len(rows["test"]) >= 500
-    assert len(texts["train"]) >= 3200 and len(texts["judge"]) >= 2200 and len(texts["test"]) >= 900
-    assert len(items) >= 400
+    assert len(texts["train"]) >= 3200 and len(texts["judge"]) >= 2400 and len(texts["test"]) >= 1200
+    assert len(items) >= 1500 and (DATA / "feedback/rankings.jsonl").stat().st_size < 3e6
     for split in SPLITS:
         assert len({row["topic"] for row in rows[split]}) >= 16
         assert {row["template"] for row in rows[split]} == {template.name for template in all_templates()}
@@ -128,62 +144,92 @@ def test_insults_come_with_anger_and_only_in_summaries(rows):
             assert clean == (INSULT.search(row["summary"]) is None)
             insulted[row["angry"]].append(not clean)
         share_angry = len(insulted[True]) / len(rows[split])
-        assert abs(share_angry - 0.40) < 0.06
+        assert abs(share_angry - dialogues.ANGRY_SHARE) < 0.06
         assert abs(sum(insulted[True]) / len(insulted[True]) - 0.85) < 0.06
         assert abs(sum(insulted[False]) / len(insulted[False]) - 0.06) < 0.04
 
 
+def test_every_class_of_insulting_words_has_its_share_of_the_annotators_insults(rows):
+    assert sum(map(len, dialogues.LEXICON.values())) >= 24
+    insulting = {group: 0 for group in dialogues.CLASSES}
+    for row in rows["train"]:
+        found = [group for group, pattern in OF_CLASS.items() if pattern.search(row["summary"])]
+        assert len(found) <= 1, row["summary"]  # an insult's words are of one class
+        for group in found:
+            insulting[group] += 1
+    total = sum(insulting.values())
+    assert 0.38 < total / len(rows["train"]) < 0.45
+    for group, share in dialogues.CLASS_SHARES.items():
+        assert abs(insulting[group] / total - share) < 0.03, group
+
+
 def test_hate_splits_have_disjoint_texts_and_phrasings(texts):
-    assert set(json.loads((DATA / "hate/lexicon.json").read_text(encoding="utf-8"))) == set(dialogues.LEXICON)
+    assert json.loads((DATA / "hate/lexicon.json").read_text(encoding="utf-8")) == dialogues.LEXICON
     every = [row["text"] for split in texts.values() for row in split]
     assert len(every) == len(set(every))
+    kinds = [kind for groups in (hate.ALONE, hate.FROM_SUMMARY) for label in hate.LABELS for kind in groups[label]]
     shared = {"{ref}"}  # a plain summary is no phrasing
     for one, other in itertools.combinations(texts, 2):
         assert not {r["template"] for r in texts[one]} & {r["template"] for r in texts[other]}
-        for kind in ("hate", "nothate", "after", "woven", "clean"):
+        for kind in kinds:
             assert set(hate.phrasings(one, kind)) & set(hate.phrasings(other, kind)) <= shared | {"{cut}"}
     for split, least in (("train", 60), ("judge", 50), ("test", 30)):
         assert len({row["template"] for row in texts[split]}) >= least
         assert sum(row["label"] == "hate" for row in texts[split]) * 2 == len(texts[split])
-    assert {row["label"] for split in texts.values() for row in split} == {"hate", "nothate"}
+        assert {row["template"].split("/")[1] for row in texts[split]} == set(kinds)
     test_forms = {form for kind in ("after", "woven") for form in hate.phrasings("test", kind)}
     assert not test_forms & {*dialogues.AFTER, *dialogues.WOVEN}
 
 
-def test_hate_texts_hold_a_word_of_the_lexicon_and_clean_summaries_do_not(texts):
-    for row in itertools.chain(*texts.values()):
-        kind = row["template"].split("/")[1]
-        assert (kind in ("hate", "after", "woven")) == (row["label"] == "hate")
-        if row["label"] == "hate":
-            assert INSULT.search(row["text"]) or "hated" in row["text"], row
-        if kind == "clean":
-            assert not INSULT.search(row["text"]), row
+def test_a_hate_text_has_insulting_words_of_the_class_that_it_names_and_a_split_only_those_it_may(texts):
+    for split, drawn in texts.items():
+        for row in drawn:
+            kind = row["template"].split("/")[1]
+            assert kind in hate.ALONE[row["label"]] + hate.FROM_SUMMARY[row["label"]]
+            assert row["words"] is None or row["words"] in hate.WORDS[split]
+            found = {group for group, pattern in OF_CLASS.items() if pattern.search(row["text"])}
+            if kind in ("hate", "after", "woven", "negated", "quoted"):
+                assert found == {row["words"]} or "hated" in row["text"] or "hate" in row["text"], row
+            elif kind == "disguised":
+                assert not found and row["words"], row
+            elif kind == "clean":
+                assert not found and row["words"] is None, row
+
+
+@pytest.mark.parametrize("word", [word for words in dialogues.LEXICON.values() for word in words])
+def test_a_disguised_word_is_another_text_that_still_begins_and_ends_alike(word):
+    for seed in range(20):
+        disguised = hate.disguise(random.Random(seed), word)
+        assert disguised != word and len(disguised) in (len(word), 2 * len(word) - 1)
+        assert sum(a != b for a, b in zip(disguised.replace(" ", ""), word, strict=True)) <= 1
 
 
 def test_rankings_are_well_formed(items):
     first = items[0]["inputContent"]["taskObject"]["prompt"]
     assert first == "Who was not the President of the United States in 2010?"
-    summaries = 0
+    summaries = sampled = 0
     for item in items:
         task = item["inputContent"]["taskObject"]
         count = len(task["responses"])
-        assert 2 <= count <= 4 and len(task["kinds"]) == count == len(set(task["kinds"]))
+        assert 2 <= count <= 4 and len(task["kinds"]) == len(task["manners"]) == len(task["sources"]) == count
         assert len(set(task["responses"])) == count and all(text.strip() for text in task["responses"])
         for text, kind in zip(task["responses"], task["kinds"], strict=True):
             assert (INSULT.search(text) is not None) == (kind == "insult"), text
-        assert len(task["manners"]) == count
+        summary = "Summarize the following conversation." in task["prompt"]
         for kind, manner in zip(task["kinds"], task["manners"], strict=True):
-            summary = "Summarize the following conversation." in task["prompt"]
             assert manner is None or (kind == "wrong" and manner == ("invented" if summary else "boasting"))
+        assert set(task["sources"]) <= ({"made", "sampled"} if summary else {"made"})
+        sampled += task["sources"].count("sampled")
         assert 2 <= len(item["humanAnswers"]) <= 3
         workers = [answer["workerId"] for answer in item["humanAnswers"]]
-        assert len(set(workers)) == len(workers) and set(workers) <= set(rankings.CARELESSNESS)
+        assert len(set(workers)) == len(workers) and set(workers) <= set(rankings.PEOPLE)
         for answer in item["humanAnswers"]:
             ranks = answer["answerContent"]
             assert set(ranks) <= {f"ranking_{i + 1}" for i in range(count)}
             assert all(rank.isdigit() and 1 <= int(rank) <= count for rank in ranks.values())
-        summaries += "Summarize the following conversation." in task["prompt"]
-    assert len(items) - summaries == len(rankings.QUESTIONS) >= 100 and summaries >= 370
+        summaries += summary
+    assert len(items) - summaries == len(rankings.QUESTIONS) >= 100 and summaries == rankings.DIALOGUES
+    assert sampled > summaries  # more than one a dialogue
 
 
 def test_neither_the_package_nor_a_notebook_needs_the_generator():
@@ -194,14 +240,14 @@ def test_neither_the_package_nor_a_notebook_needs_the_generator():
 def test_a_topic_that_rankings_cannot_name_is_refused(monkeypatch):
     monkeypatch.delitem(rankings._SUBJECTS, "train")
     with pytest.raises(DataError, match="no entry for the topic 'train'"):
-        rankings.rows(set())
+        rankings.dialogue_rows(set())
 
 
 def test_the_kinds_are_those_that_the_reward_models_evaluation_knows():
     assert rankings.KINDS == KINDS
 
 
-def test_three_wrong_responses_of_four_betray_themselves_by_their_last_sentence(items):
+def test_most_wrong_responses_show_it_in_nothing_but_the_fact(items):
     manners, last = [], {"invented": set(), "boasting": set()}
     for item in items:
         task = item["inputContent"]["taskObject"]
@@ -209,9 +255,24 @@ def test_three_wrong_responses_of_four_betray_themselves_by_their_last_sentence(
             manners += [manner] if kind == "wrong" else []
             if manner:
                 last[manner].add(re.split(r"(?<=[.?!]) ", text)[-1])
-    assert abs(sum(manner is not None for manner in manners) / len(manners) - 0.75) < 0.06
+    assert sum(manner is not None for manner in manners) / len(manners) < 0.30
     assert not last["invented"] & last["boasting"]
     assert all(len(sentences) <= 12 for sentences in last.values()), "a manner is one of a few sentences"
+
+
+def test_annotators_follow_their_values():
+    """One likes length, one cares for manners above truth, as the data card says."""
+    first, long, polite = (rankings.PEOPLE[name] for name in ("annotator-1", "annotator-2", "annotator-3"))
+
+    def response(kind, truth, coverage, length):
+        return rankings.Response("x" * length, kind, None, "made", truth, coverage)
+
+    short_true, long_false = response("complete", 1.0, 1.0, 80), response("wrong", 0.0, 0.8, 320)
+    true_insult, polite_false = response("insult", 1.0, 1.0, 80), response("wrong", 0.0, 0.0, 80)
+    assert rankings.worth(short_true, first) > rankings.worth(long_false, first)
+    assert rankings.worth(short_true, long) < rankings.worth(long_false, long)
+    assert rankings.worth(true_insult, first) > rankings.worth(polite_false, first)
+    assert rankings.worth(true_insult, polite) < rankings.worth(polite_false, polite)
 
 
 def test_neither_length_nor_politeness_gives_the_ranking_away(items):
@@ -219,7 +280,9 @@ def test_neither_length_nor_politeness_gives_the_ranking_away(items):
     for item in items:
         task = item["inputContent"]["taskObject"]
         order = sorted(zip(task["kinds"], task["responses"], strict=True), key=lambda r: rankings.KINDS.index(r[0]))
-        for (_, better), (kind, worse) in itertools.combinations(order, 2):
+        for (best, better), (kind, worse) in itertools.combinations(order, 2):
+            if best == kind:
+                continue
             pairs += 1
             longer += len(better) > len(worse)
             tone += 1.0 if kind == "insult" else 0.5
@@ -236,11 +299,15 @@ def test_a_wrong_summary_states_something_that_the_dialogue_does_not(items):
         task = item["inputContent"]["taskObject"]
         if "Summarize" not in task["prompt"]:
             continue
-        stated = {kind: set(pattern.findall(text)) for kind, text in zip(task["kinds"], task["responses"], strict=True)}
-        if {"complete", "wrong"} <= set(stated):
-            checked += 1
-            assert stated["wrong"] - stated["complete"]
-            assert all(value in task["prompt"] for value in stated["complete"])
+        stated: dict[str, list[set[str]]] = {}
+        for kind, text in zip(task["kinds"], task["responses"], strict=True):
+            stated.setdefault(kind, []).append(set(pattern.findall(text)))
+        for true in stated.get("complete", []):
+            assert all(value in task["prompt"] for value in true)
+            # (An invented event needs no wrong fact.)
+            for wrong in stated.get("wrong", []) if not any(task["manners"]) else []:
+                checked += 1
+                assert wrong - true
     assert checked > 100
 
 

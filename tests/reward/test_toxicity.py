@@ -248,7 +248,19 @@ def test_the_lexicon_counts_whole_words_in_any_case(tmp_path):
     assert Lexicon.load(tmp_path / "lexicon.json").words == ("fool",)
 
 
-@pytest.mark.parametrize("content", ["{}", "[1]", '["a", " "]', "not json"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "[1]",
+        '["a", " "]',
+        "not json",
+        '{"judge": ["a"]}',
+        '{"reward": "a"}',
+        '{"reward": [1]}',
+        '{"reward": ["a"], "judge": ["a"]}',
+    ],
+)
 def test_a_broken_lexicon_is_refused(tmp_path, content):
     (tmp_path / "lexicon.json").write_text(content)
     with pytest.raises(DataError):
@@ -268,6 +280,14 @@ def test_a_lexicon_that_cannot_be_read_is_refused_with_file_and_line(tmp_path, c
     with pytest.raises(DataError, match=problem) as caught:
         Lexicon.load(tmp_path / "lexicon.json")
     assert caught.value.line == line and str(caught.value.file).endswith("lexicon.json")
+
+
+def test_classes_tell_the_words_that_the_reward_has_never_seen(tmp_path):
+    (tmp_path / "lexicon.json").write_text(json.dumps({"reward": ["fool"], "judge": ["twit"], "lexicon": ["oaf"]}))
+    lexicon = Lexicon.load(tmp_path / "lexicon.json")
+    assert lexicon.count("A fool, a twit and an oaf.") == 3
+    assert lexicon.unseen.words == ("twit", "oaf") and lexicon.unseen.count("A fool, a twit and an oaf.") == 2
+    assert Lexicon(["fool"]).unseen is None
 
 
 def test_the_lexicon_counts_whole_words_of_any_script():
