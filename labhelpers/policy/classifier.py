@@ -67,6 +67,13 @@ def class_logits(
         token_ids = tokenizer(texts, truncation=limit is not None, max_length=limit)["input_ids"]
     finally:
         tokenizer.truncation_side = side
+    return logits_of(model, tokenizer, token_ids, batch_size)
+
+
+def logits_of(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[list[int]], batch_size: int = 64
+) -> Tensor:
+    """As `class_logits`, from the texts' token ids, of which there must be at least one."""
     # RoBERTa finds its positions by comparing ids with the padding id of its *config*: pad with that one.
     pad_id = tokenizer.pad_token_id if model.config.pad_token_id is None else model.config.pad_token_id
     lengths = torch.tensor([len(ids) for ids in token_ids])

@@ -6,7 +6,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "toxicity": ["Toxicity", "ToxicityReward", "evaluate_toxicity", "load_toxicity"],
-        "model": ["RewardModel", "format_text", "load_reward_model", "new_reward_model", "pairwise_loss"],
+        "model": [
+            "RewardModel",
+            "format_text",
+            "load_reward_model",
+            "new_prompted_reward",
+            "new_reward_model",
+            "pairwise_loss",
+        ],
         "training": ["collate_pairs", "reward_arguments", "train_reward_model", "training_rows", "trl_loss"],
         "evaluation": [
             "ByKind",

@@ -18,9 +18,12 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labhelpers.errors import DataError, ModelError, TrainingError
-from labhelpers.policy.classifier import class_logits, max_input_tokens
-from labhelpers.policy.pretrained import check_vocabulary, load_text_classifier
-from labhelpers.sources.locations import model_folder
+from labhelpers.policy.adapters import merge_adapter
+from labhelpers.policy.classifier import logits_of, max_input_tokens
+from labhelpers.policy.loading import load_tokenizer
+from labhelpers.policy.pretrained import check_vocabulary, load_language_model, load_text_classifier
+from labhelpers.reward.prompted import MODEL_TYPE, PromptedReward, load_prompted
+from labhelpers.sources.locations import model_folder, read_json
 from labhelpers.sources.quiet import quiet
 
 TEXT = "Question: {prompt}\n\nAnswer: {response}\n"  # word for word what the reward-model lab scores
@@ -41,10 +44,11 @@ def pairwise_loss(chosen: Tensor, rejected: Tensor, weights: Tensor | None = Non
 
 
 class RewardModel:
-    """A sequence classifier with one output, and the tokenizer it was trained with.
+    """A model with one output, and the tokenizer it was trained with.
 
-    `model` and `tokenizer` are plain transformers objects. Raises ModelError when the model has another number of
-    outputs, or a vocabulary that does not hold the tokenizer's ids.
+    `model` is a sequence classifier that reads prompt and response as one text, as in the reward-model lab, or a
+    `PromptedReward`, which reads the response as its base model would write it. Raises ModelError when the model has
+    another number of outputs, or a vocabulary that does not hold the tokenizer's ids.
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int = 32):
@@ -64,8 +68,14 @@ class RewardModel:
         """
         if len(prompts) != len(responses):
             raise DataError(f"{len(prompts)} prompts, but {len(responses)} responses; one response per prompt.")
-        texts = [format_text(p, r) for p, r in zip(prompts, responses, strict=True)]
-        rewards = class_logits(self.model, self.tokenizer, texts, self.batch_size, keep="end").reshape(len(texts))
+        for index, text in enumerate((*prompts, *responses)):
+            if not isinstance(text, str):
+                what = f"prompt {index}" if index < len(prompts) else f"response {index - len(prompts)}"
+                raise DataError(f"{what} must be a string, but is {type(text).__name__}.")
+        if not len(prompts):
+            return torch.empty(0)
+        ids = self.encode(prompts, responses)
+        rewards = logits_of(self.model, self.tokenizer, ids, self.batch_size).squeeze(-1)
         bad = torch.nonzero(~torch.isfinite(rewards)).flatten().tolist()
         if bad:
             raise TrainingError(
@@ -74,11 +84,38 @@ class RewardModel:
             )
         return rewards
 
+    def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[int]]:
+        """Token ids as the model reads them, the same in training and in scoring; what is too long loses its beginning.
+
+        A classifier reads `format_text`, a `PromptedReward` prompt, separator and response (with its end).
+        """
+        if not self.prompted:
+            return encode_texts(self, [format_text(p, r) for p, r in zip(prompts, responses, strict=True)])
+        tokenizer, limit = self.tokenizer, max_input_tokens(self.model.base, self.tokenizer)
+        kept = None if limit is None else slice(-limit, None)
+        rows = []
+        asked = tokenizer(list(prompts))["input_ids"]
+        for prompt, response in zip(asked, tokenizer(list(responses))["input_ids"], strict=True):
+            if response[-1:] != [tokenizer.eos_token_id]:  # decoder-only models write it, their tokenizers do not
+                response = [*response, tokenizer.eos_token_id]
+            if limit is not None and not self.model.config.is_encoder_decoder:
+                kept = slice(-max(limit - len(response), 1), None)  # one sequence holds both
+            rows.append([*(prompt[kept] if kept else prompt), self.model.separator, *response])
+        return rows
+
+    @property
+    def prompted(self) -> bool:
+        """Whether the model reads prompt and response apart (`PromptedReward`)."""
+        return isinstance(self.model, PromptedReward)
+
     def pipeline(self):
         """transformers' `text-classification` pipeline, as the reward-model lab uses it.
 
         With one output it answers the *sigmoid* of the reward; call it with `function_to_apply="none"` for the reward.
+        Raises ModelError for a `PromptedReward`: a pipeline has one text, this model reads two.
         """
+        if self.prompted:
+            raise ModelError("this reward model reads a prompt and a response, a pipeline one text: use score().")
         from transformers import pipeline
 
         return pipeline("text-classification", model=self.model, tokenizer=self.tokenizer)
@@ -96,6 +133,8 @@ def load_reward_model(location, dtype: str | torch.dtype = "auto", device: str =
     Raises ModelError when there is none: a checkpoint without a trained head would give random rewards.
     """
     with quiet():
+        if _is_prompted(location):
+            return RewardModel(load_prompted(location, dtype, device), load_tokenizer(location))
         model, tokenizer, missing = _load(location, dtype, device)
     if missing:
         raise ModelError(
@@ -123,14 +162,36 @@ def new_reward_model(
         tokenizer.pad_token = tokenizer.eos_token
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
+    _draw(dict(model.named_parameters()), missing, seed)
+    return RewardModel(model, tokenizer)
+
+
+def new_prompted_reward(
+    base, adapter=None, dtype: str | torch.dtype = "auto", device: str = "auto", seed: int = 0
+) -> RewardModel:
+    """A reward model that starts from the language model at `base`, either family, with the peft `adapter` merged in.
+
+    Its head is drawn from `seed` as in `new_reward_model`. All weights are to be trained. Raises ModelError when there
+    is no such model, or an adapter that does not fit.
+    """
+    language_model = load_language_model(str(base), dtype, device)
+    if adapter is not None:
+        language_model, _ = merge_adapter(language_model, model_folder(str(adapter)))
+    with quiet():
+        model = PromptedReward.on(language_model)
+    heads = {name: parameter for name, parameter in model.named_parameters() if not name.startswith("base.")}
+    _draw(heads, [name for name in heads if not name.startswith("norms.")], seed)
+    return RewardModel(model.eval(), load_tokenizer(str(base)))
+
+
+def _draw(parameters: dict[str, Tensor], names: Sequence[str], seed: int) -> None:
+    """Draws matrices with standard deviation 1/sqrt(columns) by numpy, in the names' order; vectors become 0."""
     generator = np.random.default_rng([seed, 0x4EAD])
-    parameters = dict(model.named_parameters())
-    for name in sorted(missing):
+    for name in sorted(names):
         start = np.zeros(tuple(parameters[name].shape))
         if parameters[name].dim() > 1:
             start = generator.standard_normal(start.shape) * start.shape[1] ** -0.5
         parameters[name].data.copy_(torch.from_numpy(start.astype(np.float32)))
-    return RewardModel(model, tokenizer)
 
 
 def encode_texts(reward_model: RewardModel, texts: Sequence[str]) -> list[list[int]]:
@@ -150,10 +211,12 @@ def _load(location, dtype, device: str) -> tuple[PreTrainedModel, PreTrainedToke
 
 def _merge(location, sft_adapter, folder: str) -> str:
     """The language model at `location` with the adapter merged into its weights, saved in `folder`."""
-    from labhelpers.policy.adapters import merge_adapter
-    from labhelpers.policy.loading import load_base, load_tokenizer
-
-    merged, _ = merge_adapter(load_base(model_folder(location)), sft_adapter)
+    merged, _ = merge_adapter(load_language_model(location, "auto", "auto"), sft_adapter)
     merged.save_pretrained(folder)
-    load_tokenizer(model_folder(location)).save_pretrained(folder)
+    load_tokenizer(location).save_pretrained(folder)
     return folder
+
+
+def _is_prompted(location) -> bool:
+    file = Path(model_folder(location)) / "config.json"
+    return file.is_file() and read_json(file).get("model_type") == MODEL_TYPE

@@ -28,7 +28,7 @@ from trl import RewardConfig, RewardTrainer
 
 from labhelpers.errors import DataError, TrainingError
 from labhelpers.policy.padding import pad
-from labhelpers.reward.model import RewardModel, encode_texts, format_text, pairwise_loss
+from labhelpers.reward.model import RewardModel, pairwise_loss
 from labhelpers.sources.quiet import quiet
 
 _PAIRS_PER_ROW = 64  # a prompt with more pairs than this comes as several rows of the training set
@@ -103,7 +103,7 @@ def reward_arguments(
 
 def trl_loss(reward_model: RewardModel, pairs: Dataset) -> float:
     """The loss that trl's unchanged `RewardTrainer` computes for `pairs` as one batch, to compare with your own."""
-    encoded = encode_texts(reward_model, _texts(pairs, "chosen") + _texts(pairs, "rejected"))
+    encoded = reward_model.encode(*zip(*_sides(pairs, "chosen"), *_sides(pairs, "rejected"), strict=True))
     rows = Dataset.from_dict({"chosen_ids": encoded[: len(pairs)], "rejected_ids": encoded[len(pairs) :]})
     with tempfile.TemporaryDirectory(prefix="labhelpers-reward-") as folder, quiet():
         trainer = RewardTrainer(
@@ -124,9 +124,9 @@ def training_rows(reward_model: RewardModel, pairs: Dataset) -> Dataset:
     A pair is left out if its two texts become equal when they are cut to the model's length. Raises DataError when
     nothing is left.
     """
-    chosen, rejected = _texts(pairs, "chosen"), _texts(pairs, "rejected")
+    chosen, rejected = _sides(pairs, "chosen"), _sides(pairs, "rejected")
     unique = list(dict.fromkeys(chosen + rejected))
-    ids = dict(zip(unique, encode_texts(reward_model, unique), strict=True)) if unique else {}
+    ids = dict(zip(unique, reward_model.encode(*zip(*unique, strict=True)), strict=True)) if unique else {}
     groups: dict[str, list[tuple[list[int], list[int]]]] = {}
     for prompt, better, worse in zip(pairs["prompt"][:], chosen, rejected, strict=True):
         if ids[better] != ids[worse]:
@@ -266,5 +266,5 @@ def _fingerprint(rows: Dataset) -> str:
     return hashlib.sha256(json.dumps([rows[name][:] for name in rows.column_names]).encode()).hexdigest()
 
 
-def _texts(pairs: Dataset, side: str) -> list[str]:
-    return [format_text(p, r) for p, r in zip(pairs["prompt"][:], pairs[side][:], strict=True)]
+def _sides(pairs: Dataset, side: str) -> list[tuple[str, str]]:
+    return list(zip(pairs["prompt"][:], pairs[side][:], strict=True))
