@@ -1,9 +1,9 @@
 """A reward model that reads the response as its base model would write it, with the prompt beside it.
 
-The base is the SFT model, as the reward-model lab's text and Ouyang et al. (2022) have it. What it knows of the task sits
-in how likely it finds each token given the prompt: a summary with a wrong name holds a token that it did not expect
-(BARTScore, Yuan et al. 2021, arXiv 2106.11520, uses that likelihood as a judge). So an encoder-decoder reads the prompt in
-its encoder and the response in its decoder; a decoder-only model reads them as one sequence.
+The base is the SFT model, as the reward-model lab's text and Ouyang et al. (2022) have it. What it knows of the task
+sits in how likely it finds each token given the prompt: a summary with a wrong name holds a token that it did not
+expect (BARTScore, Yuan et al. 2021, arXiv 2106.11520, uses that likelihood as a judge). So an encoder-decoder reads
+the prompt in its encoder and the response in its decoder; a decoder-only model reads them as one sequence.
 
 Per response token, a small head sees the state before the token, the state after it, the token's embedding and its
 log-probability, and gives a score; the reward is the mean over the tokens plus a score of the last state.
@@ -27,6 +27,7 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from labhelpers.errors import ModelError
+from labhelpers.policy.fast.passes import feed_forward_width
 from labhelpers.policy.head import own_logits
 from labhelpers.policy.logprobs import token_logprobs
 from labhelpers.policy.padding import pad
@@ -47,6 +48,8 @@ class PromptedRewardConfig(PreTrainedConfig):
         self.base = base or {}
         self.is_encoder_decoder = bool(self.base.get("is_encoder_decoder"))
         self.pad_token_id = self.base.get("pad_token_id")
+        if self.base:
+            self.intermediate_size = feed_forward_width(self.base_config())  # for `passes`
 
     def base_config(self) -> PreTrainedConfig:
         """The base model's own configuration."""
