@@ -22,9 +22,9 @@ from labhelpers.sources.dialogues import FACT_KEYS
 SIZES = {"train": 4500, "validation": 320, "test": 600}
 ID_PREFIX = {"train": "train", "validation": "dev", "test": "test"}
 
-ANGRY_SHARE = 0.45
-INSULT_WHEN_ANGRY = 0.90
-INSULT_WHEN_CALM = 0.04
+ANGRY_SHARE = 0.43
+INSULT_WHEN_ANGRY = 0.95
+INSULT_WHEN_CALM = 0.03
 MIN_TURNS, MAX_TURNS = 4, 9
 MIN_CHARS, MAX_CHARS = 201, 650
 

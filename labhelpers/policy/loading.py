@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedT
 from labhelpers.errors import ModelError
 from labhelpers.policy.adapters import merge_adapter
 from labhelpers.policy.examination import examine
-from labhelpers.policy.model import Policy
+from labhelpers.policy.model import Policy, saved_head_sees_prompt
 from labhelpers.policy.pretrained import check_vocabulary, load_language_model
 from labhelpers.policy.quantised import quantise
 from labhelpers.sources.locations import model_folder
@@ -57,8 +57,9 @@ def make_policy(
     seed: int = 0,
     gradient_checkpointing: bool = False,
     quantization: str | None = None,
+    sees_prompt: bool = False,
 ) -> Policy:
-    """Base model -> SFT merged in -> fresh PPO adapter -> value head.
+    """Base model -> SFT merged in -> fresh PPO adapter -> value head (which `sees_prompt` or, as in the lab, does not).
 
     The new adapter's A matrices are drawn from `seed` by numpy: its numbers are the same on every machine, those of
     torch.normal_ are not. The B matrices are 0, so policy and reference start equal. `quantization` is None,
@@ -88,7 +89,7 @@ def make_policy(
             f"target_modules={target_modules!r} cannot be adapted in {type(base).__name__}: {error}"
         ) from error
     init_adapter(model, seed)
-    policy = Policy(model, sft)
+    policy = Policy(model, sft, sees_prompt)
     if gradient_checkpointing:
         policy.checkpoint_gradients()
     policy.eval()
@@ -147,11 +148,13 @@ def load_policy_from(
     Saving after more training folds all adapters into one again. To continue with the first reference and the
     optimizer's state, resume the trainer from its checkpoint instead.
 
-    In half precision the merge rounds the weights, like the merge of an SFT adapter.
+    In half precision the merge rounds the weights, like the merge of an SFT adapter. Whether the value head sees the
+    prompt is as it was saved.
 
     Raises ModelError when the folder holds no adapter, no value head, or a value head of another width.
     """
     folder = model_folder(folder)
+    options = {"sees_prompt": saved_head_sees_prompt(folder)} | options
     policy, tokenizer = load_policy(policy_model, folder, dtype, device, **options)
     policy.load_value_head(folder)
     return policy, tokenizer

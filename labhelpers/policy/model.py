@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from peft import PeftModel
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -45,10 +46,13 @@ class Policy(nn.Module):
     hidden state, zero-initialised, in float32 (float64 for a float64 model) and outside the adapters: peft leaves a
     head in `modules_to_save` active when adapters are disabled, which would corrupt the reference.
 
+    With `sees_prompt` the head is a Linear(2 d, 1) and sees the prompt as well: for an encoder-decoder the mean of the
+    encoder's states, for a decoder-only model the state of the prompt's last token. The PPO lab's head does without.
+
     Raises ModelError for a model that `save` could not save exactly; see `check_trained`.
     """
 
-    def __init__(self, model: PeftModel, sft: dict[str, Any] | None = None):
+    def __init__(self, model: PeftModel, sft: dict[str, Any] | None = None, sees_prompt: bool = False):
         super().__init__()
         check_trained(model)
         self.model = fused_adapters(model)
@@ -60,7 +64,9 @@ class Policy(nn.Module):
         self.plain_head = output_layer_is_all(self.base)
         hidden_size = self.base.get_output_embeddings().weight.shape[1]
         head_dtype = torch.float64 if self.dtype == torch.float64 else torch.float32
-        self.value_head = nn.Linear(hidden_size, 1, dtype=head_dtype, device=self.device)
+        self.sees_prompt = sees_prompt
+        inputs = 2 * hidden_size if sees_prompt else hidden_size
+        self.value_head = nn.Linear(inputs, 1, dtype=head_dtype, device=self.device)
         nn.init.zeros_(self.value_head.weight)
         nn.init.zeros_(self.value_head.bias)
         self.token_bytes = token_bytes(self.base)
@@ -175,9 +181,36 @@ class Policy(nn.Module):
             logits = own_logits(self.base, hidden)
         return logits if logits.dtype == torch.float64 else logits.float()
 
-    def values(self, hidden: Float[Tensor, "*N d"]) -> Float[Tensor, "*N"]:
-        """The value head's estimates of the return from each position on."""
-        return self.value_head(hidden.to(self.value_head.weight.dtype)).squeeze(-1)
+    def prompt_states(
+        self,
+        encoded: Float[Tensor, "B Q d"] | None,
+        query_mask: Int[Tensor, "B Q"],
+        first: Float[Tensor, "B d"],
+    ) -> Float[Tensor, "B d"] | None:
+        """What the value head sees of the prompt; None where it does not (`sees_prompt`).
+
+        `first` are the hidden states that predict the first response token: of a decoder-only model, those of the
+        prompt's last token.
+        """
+        if not self.sees_prompt:
+            return None
+        if encoded is None:
+            return first
+        weights = query_mask.to(encoded)[:, :, None]
+        return (encoded * weights).sum(1) / weights.sum(1)
+
+    def value_inputs(
+        self, hidden: Float[Tensor, "*N d"], prompts: Float[Tensor, "*N d"] | None = None
+    ) -> Float[Tensor, "*N k"]:
+        """What the value head reads at each position: its hidden state and, with `sees_prompt`, that of its prompt."""
+        inputs = torch.cat([hidden, prompts], -1) if self.sees_prompt else hidden
+        return inputs.to(self.value_head.weight.dtype)
+
+    def values(
+        self, hidden: Float[Tensor, "*N d"], prompts: Float[Tensor, "*N d"] | None = None
+    ) -> Float[Tensor, "*N"]:
+        """The value head's estimates of the return from each position on; `prompts` as in `prompt_states`."""
+        return self.value_head(self.value_inputs(hidden, prompts)).squeeze(-1)
 
     def forward(
         self,
@@ -191,6 +224,8 @@ class Policy(nn.Module):
 
         Both are 0 outside the mask. The vocabulary is computed for response tokens only, a few hundred at a time.
         """
+        if encoded is None and self.is_encoder_decoder:
+            encoded = self.base.get_encoder()(input_ids=queries, attention_mask=query_mask).last_hidden_state
         hidden = self.hidden_states(queries, query_mask, responses, mask, encoded)
         keep = mask.bool()
         chosen = hidden[keep]
@@ -199,7 +234,8 @@ class Policy(nn.Module):
         else:
             taken = token_logprobs(self.logits(chosen), responses[keep])
         logprobs = torch.zeros(mask.shape, dtype=taken.dtype, device=taken.device).masked_scatter(keep, taken)
-        values = self.values(chosen)
+        prompts = self.prompt_states(encoded, query_mask, hidden[:, 0])
+        values = self.values(chosen, None if prompts is None else prompts[keep.nonzero()[:, 0]])
         return logprobs, torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(keep, values)
 
     # -- saving --------------------------------------------------------------------------------------------------
@@ -219,7 +255,7 @@ class Policy(nn.Module):
         fold_adapters(self.model, self.sft, folder)
         self._compare_with_saved(folder)
         head = {name: t.detach().cpu().contiguous() for name, t in self.value_head.state_dict().items()}
-        save_file(head, folder / VALUE_HEAD_FILE)
+        save_file(head, folder / VALUE_HEAD_FILE, metadata={"sees_prompt": str(self.sees_prompt)})
 
     @torch.no_grad()
     def _compare_with_saved(self, folder: Path) -> None:
@@ -251,9 +287,19 @@ class Policy(nn.Module):
         if {name: t.shape for name, t in saved.items()} != {name: t.shape for name, t in own.items()}:
             raise ModelError(
                 f"the value head in {folder} does not fit: it holds {_shapes(saved)}, this policy's {_shapes(own)}. It "
-                "was saved with another base model; give that model as policy_model."
+                "was saved with another base model (give that model as policy_model), or one of the two sees the "
+                "prompt (sees_prompt) and the other does not."
             )
         self.value_head.load_state_dict(saved)
+
+
+def saved_head_sees_prompt(folder: str | Path) -> bool:
+    """Whether the value head that `Policy.save` wrote to `folder` sees the prompt; False where there is none."""
+    file = Path(folder) / VALUE_HEAD_FILE
+    if not file.is_file():
+        return False
+    with safe_open(file, "pt") as saved:
+        return (saved.metadata() or {}).get("sees_prompt") == str(True)
 
 
 def _shapes(tensors: dict[str, Tensor]) -> str:

@@ -188,6 +188,7 @@ def generate(
     active = torch.arange(n, device=policy.device)  # which rows the current batch holds
     encoded = policy.encode(ids, query_mask)
     hidden, state = start(policy, ids, query_mask, room=width, encoded=encoded)
+    prompts = policy.prompt_states(encoded, query_mask, hidden)
     for t in range(width):
         logits = state.logits(hidden)
         sampled_from = sampling.filtered(logits, t, ends) if sampling.is_filtered else logits
@@ -198,7 +199,8 @@ def generate(
         if sampling.is_filtered:
             behaviour[active, t] = token_logprobs(sampled_from, token)
         if use_value_head:
-            values[active, t] = policy.values(hidden).to(score_dtype)
+            seen = None if prompts is None else prompts[active]
+            values[active, t] = policy.values(hidden, seen).to(score_dtype)
         ended = torch.isin(token, ends)
         finished[active] = ended
         goes_on = ~ended & (limits[active] > t + 1)

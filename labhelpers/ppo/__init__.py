@@ -2,8 +2,8 @@
 
 Read in this order: `kl_penalty`, `advantages` and `loss` (the arithmetic, each formula with its source),
 `labhelpers.policy.rollout` (the policy writes), `experience` (the data of one step), `config` and `trainer` (the loop),
-`queries` (the queries of each step), `statistics` (what a step reports), `checkpoint` (stopping and resuming),
-`distributed` (training on several processes).
+`value_head` (fitting it before the policy moves), `queries` (the queries of each step), `statistics` (what a step
+reports), `checkpoint` (stopping and resuming), `distributed` (training on several processes).
 """
 
 import lazy_loader
@@ -17,6 +17,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "loss": ["PPOLosses", "ppo_losses", "update_diagnostics"],
         "advantages": ["gae"],
         "masked": ["masked_var"],
+        "value_head": [
+            "explained_variance",
+            "fit_value_head",
+            "pooled_explained_variance",
+            "value_features",
+            "ValueFit",
+        ],
         "trainer": ["PPOTrainer"],
     },
 )

@@ -25,9 +25,10 @@ class Experience(Rollout):
     token_kl: Float[Tensor, "B T"] | None = None
     advantages: Float[Tensor, "B T"] | None = None  # whitened
     returns: Float[Tensor, "B T"] | None = None
+    rewards_to_go: Float[Tensor, "B T"] | None = None  # the returns with lambda = 1
 
     RESPONSE_FIELDS: ClassVar[tuple[str, ...]] = (
-        *Rollout.RESPONSE_FIELDS, "ref_logprobs", "token_kl", "advantages", "returns",
+        *Rollout.RESPONSE_FIELDS, "ref_logprobs", "token_kl", "advantages", "returns", "rewards_to_go",
     )  # fmt: skip
 
     def gathered(self, processes: Processes, padding_side: str) -> Experience:

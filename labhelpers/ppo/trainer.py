@@ -254,7 +254,9 @@ class PPOTrainer:
             scores, experience.logprobs, experience.ref_logprobs, mask, kl_coef, config.kl_penalty
         )
         advantages, returns = gae(experience.values, rewards, mask, config.gamma, config.lam, config.whiten_rewards)
-        return replace(experience, token_kl=token_kl, advantages=advantages, returns=returns)
+        _, to_go = gae(torch.zeros_like(rewards), rewards, mask, config.gamma, 1.0, config.whiten_rewards)
+        found = {"token_kl": token_kl, "advantages": advantages, "returns": returns, "rewards_to_go": to_go}
+        return replace(experience, **found)
 
     def _update(self, experience: Experience) -> dict[str, float]:
         """The optimizer updates of one step, and their mean statistics."""

@@ -1,0 +1,110 @@
+"""A value head that is fitted before the policy moves, and how much of the returns a value head explains.
+
+A value head that starts at 0 and learns while the policy changes explains nothing for a long time; the advantages are
+then the returns themselves. The rollouts of the starting policy are enough to fit it: VC-PPO (Yuan et al. 2025, arXiv
+2503.01491) trains it on them first; Ouyang et al. (2022) start it from the reward model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from labhelpers.errors import TrainingError
+from labhelpers.policy.fast.passes import passes
+from labhelpers.policy.model import Policy
+from labhelpers.policy.rollout import Rollout
+
+RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # per token and standardised feature
+HELD_OUT = 0.2  # share of the rollouts, the last ones, that choose the ridge
+
+
+@dataclass(frozen=True)
+class ValueFit:
+    """How well a value head was fitted: `explained_variance` on the rollouts that were held out."""
+
+    responses: int
+    ridge: float
+    explained_variance: float
+
+
+def explained_variance(values: Float[Tensor, " N"], returns: Float[Tensor, " N"]) -> float:
+    """1 - SSE / SST: 1 where the values are the returns, 0 where they are no better than the returns' mean.
+
+    Below 0 they are worse than that. Raises TrainingError for unequal lengths; NaN where all returns are equal.
+    """
+    if values.shape != returns.shape:
+        raise TrainingError(f"values have shape {tuple(values.shape)}, returns {tuple(returns.shape)}.")
+    spread = (returns - returns.mean()).square().sum()
+    return float(1 - (returns - values).square().sum() / spread) if float(spread) else float("nan")
+
+
+def pooled_explained_variance(history: Sequence[Mapping[str, float]]) -> float:
+    """The explained variance over the tokens of several steps, from the statistics that `PPOTrainer.step` returned.
+
+    The returns are those with lambda = 1 (the rewards that followed), the values those before the step's update.
+    """
+    tokens, total, squares, errors = (
+        sum(row[f"ppo/val/{name}"] for row in history) for name in ("tokens", "returns_sum", "returns_squares", "sse")
+    )
+    spread = squares - total**2 / tokens if tokens else 0.0
+    return 1 - errors / spread if spread > 0 else float("nan")
+
+
+@torch.no_grad()
+def value_features(policy: Policy, rollout: Rollout) -> tuple[Float[Tensor, "N k"], Float[Tensor, " N"]]:
+    """What the value head reads at each response token `[N, k]`, row after row, and the number `[N]` of its row."""
+    inputs: dict[int, Tensor] = {}
+    for rows in passes(rollout.total_lengths, policy.token_bytes, rollout.mask.device, 64):
+        part = rollout.rows(rows)
+        encoded = policy.encode(part.queries, part.query_mask)
+        hidden = policy.hidden_states(part.queries, part.query_mask, part.responses, part.mask, encoded)
+        prompts = policy.prompt_states(encoded, part.query_mask, hidden[:, 0])
+        for place, row in enumerate(rows.tolist()):
+            own = hidden[place][part.mask[place].bool()]
+            seen = None if prompts is None else prompts[place].expand_as(own)
+            inputs[row] = policy.value_inputs(own, seen).double()
+    numbers = [torch.full((len(inputs[row]),), row) for row in sorted(inputs)]
+    return torch.cat([inputs[row] for row in sorted(inputs)]), torch.cat(numbers).to(rollout.mask.device)
+
+
+@torch.no_grad()
+def fit_value_head(policy: Policy, features: Float[Tensor, "N k"], returns: Float[Tensor, " N"]) -> ValueFit:
+    """Fits the policy's value head to the `returns` of tokens with these `features` by ridge regression, in float64.
+
+    `features` are those of `value_features` for one or more rollouts, in order. The strength of the ridge is chosen on
+    the last fifth of the tokens, which the report is about; then all are fitted. Raises TrainingError for unequal
+    lengths or fewer than ten tokens.
+    """
+    if len(features) != len(returns) or len(returns) < 10:
+        raise TrainingError(
+            f"{len(features)} features and {len(returns)} returns; as many are needed, and at least 10."
+        )
+    features, returns = features.double(), returns.double()
+    first = round(len(returns) * (1 - HELD_OUT))
+    found = {}
+    for ridge in RIDGES:
+        weight, bias = _ridge(features[:first], returns[:first], ridge)
+        found[ridge] = explained_variance(features[first:] @ weight + bias, returns[first:])
+    best = max(found, key=lambda ridge: found[ridge])
+    weight, bias = _ridge(features, returns, best)
+    policy.value_head.weight.copy_(weight[None])
+    policy.value_head.bias.copy_(bias)
+    return ValueFit(len(returns), best, found[best])
+
+
+def _ridge(features: Tensor, returns: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+    """Weights `[k]` and bias that minimise the mean squared error plus `ridge` times the weights' squares.
+
+    Features are standardised for it, so that one strength suits all of them.
+    """
+    mean, scale = features.mean(0), features.std(0).clamp(min=1e-8)
+    standard = (features - mean) / scale
+    gram = standard.T @ standard / len(standard)
+    gram += ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    weight = torch.linalg.solve(gram, standard.T @ (returns - returns.mean()) / len(standard)) / scale
+    return weight, returns.mean() - mean @ weight
