@@ -145,8 +145,8 @@ def test_insults_come_with_anger_and_only_in_summaries(rows):
             insulted[row["angry"]].append(not clean)
         share_angry = len(insulted[True]) / len(rows[split])
         assert abs(share_angry - dialogues.ANGRY_SHARE) < 0.06
-        assert abs(sum(insulted[True]) / len(insulted[True]) - 0.85) < 0.06
-        assert abs(sum(insulted[False]) / len(insulted[False]) - 0.06) < 0.04
+        assert abs(sum(insulted[True]) / len(insulted[True]) - dialogues.INSULT_WHEN_ANGRY) < 0.06
+        assert abs(sum(insulted[False]) / len(insulted[False]) - dialogues.INSULT_WHEN_CALM) < 0.04
 
 
 def test_every_class_of_insulting_words_has_its_share_of_the_annotators_insults(rows):
