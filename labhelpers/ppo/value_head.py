@@ -32,6 +32,7 @@ class ValueFit:
     explained_variance: float
 
 
+@torch.no_grad()
 def explained_variance(values: Float[Tensor, " N"], returns: Float[Tensor, " N"]) -> float:
     """1 - SSE / SST: 1 where the values are the returns, 0 where they are no better than the returns' mean.
 

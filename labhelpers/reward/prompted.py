@@ -49,7 +49,8 @@ class PromptedRewardConfig(PreTrainedConfig):
         self.is_encoder_decoder = bool(self.base.get("is_encoder_decoder"))
         self.pad_token_id = self.base.get("pad_token_id")
         if self.base:
-            self.intermediate_size = feed_forward_width(self.base_config())  # for `passes`
+            inner = self.base_config()
+            self.hidden_size, self.intermediate_size = inner.hidden_size, feed_forward_width(inner)  # for `passes`
 
     def base_config(self) -> PreTrainedConfig:
         """The base model's own configuration."""
@@ -67,11 +68,12 @@ class PromptedReward(PreTrainedModel):
     config_class = PromptedRewardConfig
     base_model_prefix = "base"
 
-    def __init__(self, config: PromptedRewardConfig):
+    def __init__(self, config: PromptedRewardConfig, base: PreTrainedModel | None = None):
         super().__init__(config)
-        inner = config.base_config()
-        family = AutoModelForSeq2SeqLM if inner.is_encoder_decoder else AutoModelForCausalLM
-        self.base = family.from_config(inner)
+        if base is None:
+            inner = config.base_config()
+            base = (AutoModelForSeq2SeqLM if inner.is_encoder_decoder else AutoModelForCausalLM).from_config(inner)
+        self.base = base
         width = self.base.get_input_embeddings().embedding_dim
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.inner = nn.Linear(3 * width + 1, _HEAD_WIDTH)
@@ -83,9 +85,7 @@ class PromptedReward(PreTrainedModel):
     @classmethod
     def on(cls, base: PreTrainedModel) -> PromptedReward:
         """A reward model with the weights, dtype and device of `base`, and an untrained head."""
-        model = cls(PromptedRewardConfig(base=base.config.to_dict())).to(base.dtype).to(base.device)
-        model.base.load_state_dict(base.state_dict())
-        return model
+        return cls(PromptedRewardConfig(base=base.config.to_dict()), base).to(base.device, base.dtype)
 
     def get_input_embeddings(self) -> nn.Module:
         return self.base.get_input_embeddings()
