@@ -46,13 +46,13 @@ class Values:
     coverage: float = 2.0
     manners: float = 2.5
     length: float = 0.0
-    noise: float = 0.4
+    noise: float = 0.3
 
 
 PEOPLE = {
-    "annotator-1": Values(noise=0.3),
+    "annotator-1": Values(noise=0.2),
     "annotator-2": Values(truth=1.5, coverage=1.5, length=1.0),  # likes length
-    "annotator-3": Values(truth=1.2, manners=4.0, noise=0.5),  # cares for manners above truth
+    "annotator-3": Values(truth=1.2, manners=4.0, noise=0.4),  # cares for manners above truth
 }
 TWO_ANNOTATORS = 0.30
 TIE_WIDTH, TIE_PROBABILITY = 0.15, 0.5

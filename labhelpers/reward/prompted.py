@@ -76,7 +76,7 @@ class PromptedReward(PreTrainedModel):
         self.base = base
         width = self.base.get_input_embeddings().embedding_dim
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
-        self.inner = nn.Linear(3 * width + 1, _HEAD_WIDTH)
+        self.inner = nn.Linear(3 * width + 2, _HEAD_WIDTH)
         self.token_score = nn.Linear(_HEAD_WIDTH, 1)
         self.end_score = nn.Linear(width, 1)
         self.separator = separator(self.base)
@@ -100,14 +100,17 @@ class PromptedReward(PreTrainedModel):
         read = mask.bool()
         chosen = tokens[read]
         logits = own_logits(self.base, before[read])
-        likely = token_logprobs(logits if logits.dtype == torch.float64 else logits.float(), chosen)  # [N]
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        likely = token_logprobs(logits, chosen)  # [N]
+        best = token_logprobs(logits, logits.argmax(-1))
         seen = (before[read], after[read], self.get_input_embeddings()(chosen))
-        features = [norm(part) for norm, part in zip(self.norms, seen, strict=True)] + [likely[:, None].to(before)]
+        features = [norm(part) for norm, part in zip(self.norms, seen, strict=True)] + [torch.stack([likely, best], -1).to(before)]
         scores = self.token_score(nn.functional.gelu(self.inner(torch.cat(features, -1)))).squeeze(-1)  # [N]
         by_token = torch.zeros(mask.shape, dtype=scores.dtype, device=scores.device).masked_scatter(read, scores)
         lengths = mask.sum(-1)
         last = states[torch.arange(len(lengths), device=lengths.device), lengths]
-        rewards = by_token.sum(-1) / lengths + self.end_score(self.norms[1](last)).squeeze(-1)
+        worst = -torch.where(read, -by_token, -torch.inf).logsumexp(-1)
+        rewards = by_token.sum(-1) / lengths + worst + self.end_score(self.norms[1](last)).squeeze(-1)
         return SequenceClassifierOutput(logits=rewards[:, None])
 
     def _apart(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[list[list[int]], list[list[int]]]:
