@@ -46,8 +46,10 @@ class Policy(nn.Module):
     hidden state, zero-initialised, in float32 (float64 for a float64 model) and outside the adapters: peft leaves a
     head in `modules_to_save` active when adapters are disabled, which would corrupt the reference.
 
-    With `sees_prompt` the head is a Linear(2 d, 1) and sees the prompt as well: for an encoder-decoder the mean of the
-    encoder's states, for a decoder-only model the state of the prompt's last token. The PPO lab's head does without.
+    With `sees_prompt` the head sees the prompt as well. For an encoder-decoder it is a Linear(3 d, 1), with the largest
+    and the smallest of the encoder's states in each dimension: what matters may be one token of a hundred, which a mean
+    would dilute. For a decoder-only model it is a Linear(2 d, 1), with the state of the prompt's last token. The PPO
+    lab's head does without.
 
     Raises ModelError for a model that `save` could not save exactly; see `check_trained`.
     """
@@ -65,7 +67,7 @@ class Policy(nn.Module):
         hidden_size = self.base.get_output_embeddings().weight.shape[1]
         head_dtype = torch.float64 if self.dtype == torch.float64 else torch.float32
         self.sees_prompt = sees_prompt
-        inputs = 2 * hidden_size if sees_prompt else hidden_size
+        inputs = (1 + sees_prompt * (2 if self.is_encoder_decoder else 1)) * hidden_size
         self.value_head = nn.Linear(inputs, 1, dtype=head_dtype, device=self.device)
         nn.init.zeros_(self.value_head.weight)
         nn.init.zeros_(self.value_head.bias)
@@ -186,7 +188,7 @@ class Policy(nn.Module):
         encoded: Float[Tensor, "B Q d"] | None,
         query_mask: Int[Tensor, "B Q"],
         first: Float[Tensor, "B d"],
-    ) -> Float[Tensor, "B d"] | None:
+    ) -> Float[Tensor, "B p"] | None:
         """What the value head sees of the prompt; None where it does not (`sees_prompt`).
 
         `first` are the hidden states that predict the first response token: of a decoder-only model, those of the
@@ -196,18 +198,22 @@ class Policy(nn.Module):
             return None
         if encoded is None:
             return first
-        weights = query_mask.to(encoded)[:, :, None]
-        return (encoded * weights).sum(1) / weights.sum(1)
+        padding = query_mask[:, :, None] == 0
+        largest, smallest = (
+            encoded.masked_fill(padding, -torch.inf).amax(1),
+            encoded.masked_fill(padding, torch.inf).amin(1),
+        )
+        return torch.cat([largest, smallest], -1)
 
     def value_inputs(
-        self, hidden: Float[Tensor, "*N d"], prompts: Float[Tensor, "*N d"] | None = None
+        self, hidden: Float[Tensor, "*N d"], prompts: Float[Tensor, "*N p"] | None = None
     ) -> Float[Tensor, "*N k"]:
         """What the value head reads at each position: its hidden state and, with `sees_prompt`, that of its prompt."""
         inputs = torch.cat([hidden, prompts], -1) if self.sees_prompt else hidden
         return inputs.to(self.value_head.weight.dtype)
 
     def values(
-        self, hidden: Float[Tensor, "*N d"], prompts: Float[Tensor, "*N d"] | None = None
+        self, hidden: Float[Tensor, "*N d"], prompts: Float[Tensor, "*N p"] | None = None
     ) -> Float[Tensor, "*N"]:
         """The value head's estimates of the return from each position on; `prompts` as in `prompt_states`."""
         return self.value_head(self.value_inputs(hidden, prompts)).squeeze(-1)

@@ -67,7 +67,7 @@ def value_features(policy: Policy, rollout: Rollout) -> tuple[Float[Tensor, "N k
         prompts = policy.prompt_states(encoded, part.query_mask, hidden[:, 0])
         for place, row in enumerate(rows.tolist()):
             own = hidden[place][part.mask[place].bool()]
-            seen = None if prompts is None else prompts[place].expand_as(own)
+            seen = None if prompts is None else prompts[place].expand(len(own), -1)
             inputs[row] = policy.value_inputs(own, seen).double()
     numbers = [torch.full((len(inputs[row]),), row) for row in sorted(inputs)]
     return torch.cat([inputs[row] for row in sorted(inputs)]), torch.cat(numbers).to(rollout.mask.device)

@@ -104,7 +104,9 @@ class PromptedReward(PreTrainedModel):
         likely = token_logprobs(logits, chosen)  # [N]
         best = token_logprobs(logits, logits.argmax(-1))
         seen = (before[read], after[read], self.get_input_embeddings()(chosen))
-        features = [norm(part) for norm, part in zip(self.norms, seen, strict=True)] + [torch.stack([likely, best], -1).to(before)]
+        features = [norm(part) for norm, part in zip(self.norms, seen, strict=True)] + [
+            torch.stack([likely, best], -1).to(before)
+        ]
         scores = self.token_score(nn.functional.gelu(self.inner(torch.cat(features, -1)))).squeeze(-1)  # [N]
         by_token = torch.zeros(mask.shape, dtype=scores.dtype, device=scores.device).masked_scatter(read, scores)
         lengths = mask.sum(-1)
