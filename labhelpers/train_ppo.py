@@ -86,7 +86,7 @@ def train(
     from labhelpers.evaluation.intervals import bootstrap_mean
     from labhelpers.policy.classifier import load_classifier
     from labhelpers.policy.loading import load_policy
-    from labhelpers.ppo import PPOTrainer
+    from labhelpers.ppo import PPOTrainer, starting_rollouts
     from labhelpers.reward.model import load_reward_model
     from labhelpers.reward.toxicity import Toxicity, ToxicityReward
     from labhelpers.sources.dialogues import build_dataset
@@ -105,6 +105,7 @@ def train(
             settings.policy_model, adapter, settings.dtype, device,
             lora_r=settings.lora_r, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout, seed=seed,
             gradient_checkpointing=settings.gradient_checkpointing, quantization=settings.quantization,
+            sees_prompt=settings.value_sees_prompt,
         )  # fmt: skip
 
     policy, tokenizer = new_policy()
@@ -135,6 +136,10 @@ def train(
             toxicity = Toxicity(*classifier, settings.harmless_label)
             table["toxicity"] = toxicity.compute(predictions=before)["toxicity"]
             run.artifacts.save_table("before_toxicity", table, run.notebook, {"seed": seed})
+    start_of_all = None
+    if settings.value_rollouts:
+        first = rows.shuffle(seed=seed).select(range(min(settings.value_rollouts, len(rows))))["query"]
+        start_of_all = starting_rollouts(policy, tokenizer, first, settings.max_new_tokens, seed=seed)
     del policy
 
     for name in names:
@@ -143,6 +148,8 @@ def train(
         config = ppo_config(settings, seed, name)
         with run.tracking.open(name, dataclasses.asdict(config)) if is_main else contextlib.nullcontext() as tracker:
             trainer = PPOTrainer(config, policy, tokenizer, rows, accelerator, tracker)
+            if start_of_all is not None:
+                trainer.fit_value_head(start_of_all, rewards[name].score(start_of_all.queries, start_of_all.texts))
             if resume and any((checkpoints / name).glob("step-*")):
                 trainer.resume(checkpoints / name)
                 say(f"going on after step {trainer.steps_done}")
@@ -228,7 +235,11 @@ def _results(history: list[dict], prefix: str) -> dict[str, float | list[float]]
     def mean(name: str, part: list[dict]) -> float:
         return sum(row[name] for row in part) / len(part)
 
+    from labhelpers.ppo import pooled_explained_variance
+
     results = {
+        "explained_variance_first_steps": pooled_explained_variance(history[:10]),
+        "clipfrac": mean("ppo/policy/clipfrac", history),
         "reward_first_steps": mean("ppo/mean_scores", history[:5]),
         "reward_last_steps": mean("ppo/mean_scores", history[-5:]),
         "kl_last_steps": mean("objective/kl", history[-5:]),

@@ -86,6 +86,12 @@ class Profile:
     reward_epochs: CountOrZero
     reward_learning_rate: Positive
     reward_batch_size: Count
+    # the reward model that starts from the SFT model (notebook 03), which notebook 04 takes
+    reward_base: Location | None  # None: policy_model
+    reward_base_adapter: Location | None  # None: the adapter of notebook 01, if reward_base is None too
+    reward_base_epochs: CountOrZero
+    reward_base_learning_rate: Positive
+    reward_base_batch_size: Count
     # PPO (notebook 04)
     lora_r: Count
     lora_alpha: Count
@@ -98,6 +104,8 @@ class Profile:
     value_learning_rate: Positive
     kl_coef: Rate
     lam: Fraction
+    value_sees_prompt: bool
+    value_rollouts: CountOrZero  # responses that the value head is fitted on before the first step; 0: none
     max_new_tokens: Count
     rewards: Rewards
     # what is measured (notebooks 04 and 05)
@@ -153,17 +161,24 @@ _TINY: dict[str, Any] = {
     "reward_epochs": 3,
     "reward_learning_rate": 0.003,
     "reward_batch_size": 16,
+    "reward_base": None,
+    "reward_base_adapter": None,
+    "reward_base_epochs": 4,
+    "reward_base_learning_rate": 0.005,
+    "reward_base_batch_size": 8,
     "lora_r": 8,
     "lora_alpha": 16,
     "lora_dropout": 0.0,
-    "ppo_steps": 32,
+    "ppo_steps": 40,
     "batch_size": 32,
     "mini_batch_size": 16,
     "ppo_epochs": 1,
     "learning_rate": 0.0015,
     "value_learning_rate": 0.0005,
-    "kl_coef": 0.15,
-    "lam": 1.0,
+    "kl_coef": 0.1,
+    "lam": 0.95,
+    "value_sees_prompt": True,
+    "value_rollouts": 512,
     "max_new_tokens": 48,
     "rewards": ("toxicity", "learned"),
     "eval_prompts": 300,
@@ -201,6 +216,11 @@ _FULL: dict[str, Any] = {
     "reward_epochs": 1,
     "reward_learning_rate": 2e-05,
     "reward_batch_size": 16,
+    "reward_base": None,
+    "reward_base_adapter": None,
+    "reward_base_epochs": 1,
+    "reward_base_learning_rate": 1e-05,
+    "reward_base_batch_size": 16,
     "lora_r": 32,
     "lora_alpha": 32,
     "lora_dropout": 0.05,
@@ -212,6 +232,8 @@ _FULL: dict[str, Any] = {
     "value_learning_rate": 0.0001,
     "kl_coef": 0.2,
     "lam": 0.95,
+    "value_sees_prompt": True,
+    "value_rollouts": 512,
     "max_new_tokens": 200,
     "rewards": ("toxicity", "learned"),
     "eval_prompts": 100,

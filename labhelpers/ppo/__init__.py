@@ -21,6 +21,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "explained_variance",
             "fit_value_head",
             "pooled_explained_variance",
+            "ridge_fit",
+            "starting_rollouts",
             "value_features",
             "ValueFit",
         ],

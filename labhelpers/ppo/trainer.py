@@ -39,6 +39,7 @@ from labhelpers.ppo.kl_penalty import AdaptiveKLController, FixedKLController, t
 from labhelpers.ppo.loss import ppo_losses, update_diagnostics
 from labhelpers.ppo.queries import Batches
 from labhelpers.ppo.statistics import rollout_statistics
+from labhelpers.ppo.value_head import StartingRollouts, ValueFit, fit_value_head
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,23 @@ class PPOTrainer:
         self.history: list[dict[str, float]] = []
         self._score_moments = [0, 0.0, 0.0]  # count, mean, sum of squared deviations
         self._generated: _Generated | None = None
+
+    # -- 0. before the first step ---------------------------------------------------------------------------------
+
+    def fit_value_head(self, start: StartingRollouts, scores: Float[Tensor, " B"] | Sequence[float]) -> ValueFit:
+        """Fits the value head to scored responses of the policy as it is, before the first step.
+
+        There is no KL yet, so the return of a token is its response's score, clipped or normalised as in training
+        (whose running moments begin with these scores), and discounted by gamma. Raises TrainingError after the first
+        step, and for scores that are not one finite number per response.
+        """
+        if self.steps_done:
+            raise TrainingError(f"{self.steps_done} steps are done; a value head is fitted before the first one.")
+        scores = torch.as_tensor(scores, dtype=torch.float64).to(start.rows.device)
+        if scores.shape != (len(start.texts),) or not bool(scores.isfinite().all()):
+            raise TrainingError(f"{len(start.texts)} responses need as many finite scores, got {tuple(scores.shape)}.")
+        adjusted = self._adjusted_scores(scores, start.finished)
+        return fit_value_head(self.policy, start.features, adjusted[start.rows] * self.config.gamma**start.left)
 
     # -- 1. rollout ----------------------------------------------------------------------------------------------
 

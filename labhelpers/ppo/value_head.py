@@ -11,23 +11,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from labhelpers.errors import TrainingError
 from labhelpers.policy.fast.passes import passes
 from labhelpers.policy.model import Policy
-from labhelpers.policy.rollout import Rollout
+from labhelpers.policy.rollout import Rollout, generate
 
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # per token and standardised feature
+_BEFORE_THE_FIRST = 10**6  # steps of the sampler, far from those of a training
 HELD_OUT = 0.2  # share of the rollouts, the last ones, that choose the ridge
 
 
 @dataclass(frozen=True)
 class ValueFit:
-    """How well a value head was fitted: `explained_variance` on the rollouts that were held out."""
+    """How well a value head was fitted: `explained_variance` on the tokens that were held out."""
 
-    responses: int
+    tokens: int
     ridge: float
     explained_variance: float
 
@@ -73,6 +75,47 @@ def value_features(policy: Policy, rollout: Rollout) -> tuple[Float[Tensor, "N k
     return torch.cat([inputs[row] for row in sorted(inputs)]), torch.cat(numbers).to(rollout.mask.device)
 
 
+@dataclass(frozen=True)
+class StartingRollouts:
+    """Responses of the starting policy, from which value heads are fitted, for one reward after the other.
+
+    `features` `[N, k]` are what the value head reads at each of the N response tokens, `rows` `[N]` the numbers of
+    their responses, `left` `[N]` the tokens that still follow.
+    """
+
+    queries: list[str]
+    texts: list[str]
+    finished: Bool[Tensor, " B"]
+    features: Float[Tensor, "N k"]
+    rows: Int[Tensor, " N"]
+    left: Int[Tensor, " N"]
+
+
+def starting_rollouts(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    queries: Sequence[str],
+    max_new_tokens: int,
+    *,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> StartingRollouts:
+    """One response of the policy to each query, before any update, with random numbers that no PPO step uses."""
+    queries, texts, finished, features, rows, left = list(queries), [], [], [], [], []
+    for first in range(0, len(queries), batch_size):
+        some = queries[first : first + batch_size]
+        rollout = generate(
+            policy, tokenizer, some, max_new_tokens, seed=seed, step=_BEFORE_THE_FIRST + first, use_value_head=False
+        )
+        inputs, numbers = value_features(policy, rollout)
+        texts += rollout.texts
+        finished.append(rollout.finished)
+        features.append(inputs)
+        rows.append(numbers + first)
+        left.append(torch.cat([torch.arange(n - 1, -1, -1) for n in rollout.lengths.tolist()]).to(numbers))
+    return StartingRollouts(queries, texts, torch.cat(finished), torch.cat(features), torch.cat(rows), torch.cat(left))
+
+
 @torch.no_grad()
 def fit_value_head(policy: Policy, features: Float[Tensor, "N k"], returns: Float[Tensor, " N"]) -> ValueFit:
     """Fits the policy's value head to the `returns` of tokens with these `features` by ridge regression, in float64.
@@ -85,6 +128,16 @@ def fit_value_head(policy: Policy, features: Float[Tensor, "N k"], returns: Floa
         raise TrainingError(
             f"{len(features)} features and {len(returns)} returns; as many are needed, and at least 10."
         )
+    weight, bias, fit = ridge_fit(features, returns)
+    policy.value_head.weight.copy_(weight[None])
+    policy.value_head.bias.copy_(bias)
+    return fit
+
+
+def ridge_fit(
+    features: Float[Tensor, "N k"], returns: Float[Tensor, " N"]
+) -> tuple[Float[Tensor, " k"], Float[Tensor, ""], ValueFit]:
+    """(weights, bias, how good they are) of the ridge regression that `fit_value_head` puts into the value head."""
     features, returns = features.double(), returns.double()
     first = round(len(returns) * (1 - HELD_OUT))
     found = {}
@@ -93,9 +146,7 @@ def fit_value_head(policy: Policy, features: Float[Tensor, "N k"], returns: Floa
         found[ridge] = explained_variance(features[first:] @ weight + bias, returns[first:])
     best = max(found, key=lambda ridge: found[ridge])
     weight, bias = _ridge(features, returns, best)
-    policy.value_head.weight.copy_(weight[None])
-    policy.value_head.bias.copy_(bias)
-    return ValueFit(len(returns), best, found[best])
+    return weight, bias, ValueFit(len(returns), best, found[best])
 
 
 def _ridge(features: Tensor, returns: Tensor, ridge: float) -> tuple[Tensor, Tensor]:

@@ -31,6 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_manners",
             "pair_margins",
             "pairwise_accuracy",
+            "wrong_by_a_fact",
         ],
     },
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -68,8 +69,17 @@ def correct(margins: Sequence[float]) -> np.ndarray:
 
 
 def pairwise_accuracy(margins: Sequence[float], prompt_ids: Sequence[str], samples: int = 2000) -> Interval:
-    """The share of pairs in the right order, with a 95 % interval that resamples whole prompts."""
-    return bootstrap_mean(correct(margins), prompt_ids, samples)
+    """The share of pairs in the right order, with a 95 % interval that resamples whole prompts.
+
+    A bootstrap of nothing but successes (or failures) would have no width at all. There the interval is the exact one
+    of Clopper and Pearson (1934), counting each prompt once.
+    """
+    found = bootstrap_mean(correct(margins), prompt_ids, samples)
+    if found.estimate == 1:
+        return replace(found, low=0.025 ** (1 / found.clusters))
+    if found.estimate == 0:
+        return replace(found, high=1 - 0.025 ** (1 / found.clusters))
+    return found
 
 
 def accuracy_table(
@@ -91,6 +101,27 @@ def accuracy_table(
             rows[name][3:] = [better.estimate, better.low, better.high]
     columns = ["accuracy", "low", "high", "difference", "diff_low", "diff_high"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("judge")
+
+
+def wrong_by_a_fact(
+    pairs: Dataset, kinds: Mapping[tuple[str, str], str], manners: Mapping[tuple[str, str], str]
+) -> pd.DataFrame:
+    """The pairs of equal manner of which one response is wrong by a fact alone: a row per pair of `pairs`.
+
+    Columns: fact (whether it is such a pair, and the wrong side is the rejected one), complete (whether, besides, the
+    chosen one states every fact), prefers_true (1 if the true side was chosen, 0 if the wrong one, NaN for pairs of
+    another kind): its mean is the ceiling for anybody who judges by truth.
+    """
+    rows = []
+    for prompt, chosen, rejected in zip(pairs["prompt"][:], pairs["chosen"][:], pairs["rejected"][:], strict=True):
+        sides = [(prompt, chosen), (prompt, rejected)]
+        better, worse = (kinds.get(side) for side in sides)
+        shows = any(side in manners for side in sides)
+        true = {"complete", "vague"}
+        fact = better in true and worse == "wrong" and not shows
+        against = worse in true and better == "wrong" and not shows
+        rows.append([fact, fact and better == "complete", 1.0 if fact else 0.0 if against else np.nan])
+    return pd.DataFrame(rows, columns=["fact", "complete", "prefers_true"])
 
 
 def load_kinds(location) -> dict[tuple[str, str], str]:

@@ -85,7 +85,7 @@ def test_the_fit_finds_returns_that_depend_on_prompt_and_state(folders):
     torch.manual_seed(0)
     returns = features @ torch.randn(features.shape[1], dtype=torch.float64) + 5
     fit = fit_value_head(policy, features, returns)
-    assert fit.explained_variance > 0.9 and fit.responses == len(returns)
+    assert fit.explained_variance > 0.9 and fit.tokens == len(returns)
     found = policy.value_head(features).squeeze(-1)
     assert explained_variance(found, returns) > 0.95
     _, values = policy(rollout.queries, rollout.query_mask, rollout.responses, rollout.mask)
