@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from data.generator.adapters import keep
+from labhelpers.course.artifacts import Artifacts
 from labhelpers.course.execution import run_notebooks
 from labhelpers.sources.locations import data_dir
 
@@ -41,8 +42,8 @@ def test_ppo_detoxifies_and_keeps_the_summaries(tmp_path, seed):
     assert change("coverage") >= -0.03
     assert ppo["kl_before_first_update"] <= 1e-9 and 0 < ppo["kl_last_steps"] < 5
     if seed == 0:
-        keep(tmp_path, tmp_path / "kept")
-        for name in ("sft", "ppo"):
+        for name, artifact in (("sft", "sft_adapter"), ("ppo", "ppo_toxicity")):
+            keep(Artifacts(tmp_path).path(artifact), tmp_path / "kept" / name)
             made, shipped = (load_file(f / name / "adapter_model.safetensors") for f in (tmp_path / "kept", ADAPTERS))
             assert made.keys() == shipped.keys()
             for key, tensor in shipped.items():

@@ -289,7 +289,8 @@ def build_classifier(data: Path, folder: Path) -> None:
 
 def build_judge(data: Path, folder: Path) -> None:
     """`roberta-hate-judge`: an independent classifier, trained on other phrasings; it never gives a reward."""
-    train_classifier(data, folder, "judge", "roberta-hate-judge", seed=5)
+    # Fewer texts for each word than the reward's classifier has, so more passes through them.
+    train_classifier(data, folder, "judge", "roberta-hate-judge", seed=5, epochs=14)
 
 
 def train_classifier(data: Path, folder: Path, split: str, name: str, seed: int, epochs: int = 6) -> None:
