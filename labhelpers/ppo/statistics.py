@@ -14,8 +14,8 @@ def rollout_statistics(experience: Experience) -> dict[str, float]:
     `objective/kl` is the sum of a response's token KL, averaged over responses (in nats, of the kind that the penalty
     uses). `objective/entropy` is minus the sum of its log-probabilities, an unbiased estimate of the policy's entropy.
     `ppo/val/var_explained` is 1 where the values explain the returns, 0 where they are no better than the returns'
-    mean, and negative where they are worse. The sums `ppo/val/tokens`, `…/returns_sum`, `…/returns_squares` and
-    `…/sse` are for `pooled_explained_variance`.
+    mean, and negative where they are worse. `ppo/val/tokens` and the means
+    `ppo/val/to_go_…` over them, of the rewards that followed each token, are for `pooled_explained_variance`.
     """
     mask, values, returns, old = experience.mask, experience.values, experience.returns, experience.logprobs
     keep, to_go = mask.bool(), experience.rewards_to_go
@@ -32,9 +32,9 @@ def rollout_statistics(experience: Experience) -> dict[str, float]:
         "ppo/val/var": masked_var(values, mask),
         "ppo/val/var_explained": 1 - masked_var(returns - values, mask) / returns_var.clamp(min=1e-12),
         "ppo/val/tokens": mask.sum(),
-        "ppo/val/returns_sum": to_go.sum(),
-        "ppo/val/returns_squares": to_go.square().sum(),
-        "ppo/val/sse": torch.where(keep, to_go - values, 0).square().sum(),
+        "ppo/val/to_go_mean": masked_mean(to_go, mask),
+        "ppo/val/to_go_square_mean": masked_mean(to_go.square(), mask),
+        "ppo/val/to_go_error": masked_mean((to_go - values).square(), mask),
         "tokens/responses_len_mean": experience.lengths.to(old).mean(),
         "tokens/unfinished_share": 1 - experience.finished.to(old).mean(),
     }

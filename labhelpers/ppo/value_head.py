@@ -51,11 +51,13 @@ def pooled_explained_variance(history: Sequence[Mapping[str, float]]) -> float:
 
     The returns are those with lambda = 1 (the rewards that followed), the values those before the step's update.
     """
-    tokens, total, squares, errors = (
-        sum(row[f"ppo/val/{name}"] for row in history) for name in ("tokens", "returns_sum", "returns_squares", "sse")
-    )
-    spread = squares - total**2 / tokens if tokens else 0.0
-    return 1 - errors / spread if spread > 0 else float("nan")
+    tokens = sum(row["ppo/val/tokens"] for row in history)
+
+    def mean(name: str) -> float:
+        return sum(row["ppo/val/tokens"] * row[f"ppo/val/{name}"] for row in history) / tokens
+
+    spread = mean("to_go_square_mean") - mean("to_go_mean") ** 2 if tokens else 0.0
+    return 1 - mean("to_go_error") / spread if spread > 0 else float("nan")
 
 
 @torch.no_grad()

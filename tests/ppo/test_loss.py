@@ -43,7 +43,7 @@ def run(case):
         queries=mask, query_mask=mask, responses=inputs["actions"], mask=mask, logprobs=old, values=inputs["values"],
         finished=torch.ones(len(mask), dtype=torch.bool), texts=[""] * len(mask), query_texts=[""] * len(mask),
         scores=inputs["scores"], ref_logprobs=inputs["ref_logprobs"], token_kl=kl, advantages=advantages,
-        returns=returns,
+        returns=returns, rewards_to_go=returns,
     )  # fmt: skip
     return experience, ppo_losses(*terms, config["vf_coef"]), update_diagnostics(*terms), rewards
 
