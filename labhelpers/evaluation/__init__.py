@@ -13,7 +13,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "rouge_l",
             "summary_results",
         ],
+        "best_of_n": ["best_of_n", "best_of_n_kl"],
         "facts": ["FactVocabulary", "coverage", "honesty"],
+        "gold": ["GoldReward"],
         "lexicon": ["Lexicon"],
     },
 )

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "training": ["LiveCurves", "run_curves", "token_view", "training_curves"],
         "before_after": ["intervals", "paired_differences", "policies", "repetitions", "score_distributions"],
         "frontier": ["costs", "reward_against_kl"],
+        "over_optimisation": ["over_optimisation"],
         "reward": ["calibration", "learning_curve", "margin_histograms", "ranking_to_pairs"],
         "course_map": ["pipeline"],
     },

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "new_reward_model",
             "pairwise_loss",
         ],
+        "ensemble": ["EnsembleReward"],
         "training": ["collate_pairs", "reward_arguments", "train_reward_model", "training_rows", "trl_loss"],
         "evaluation": [
             "ByKind",
