@@ -33,7 +33,7 @@ KEY_RESULTS = (
     (BEFORE_AFTER.name, "honesty_after"),
     (BEFORE_AFTER.name, "coverage_after"),
     (REWARD_HACKING.name, "toxicity_no_kl"),
-    (REWARD_HACKING.name, "rouge_l_no_kl"),
+    (REWARD_HACKING.name, "gold_after"),
 )
 _MOST_KEYS, _MOST_PANELS, _MOST_FIGURES, _MOST_MISTAKES = 8, 24, 4, 12
 

@@ -1,4 +1,4 @@
-"""Checks for notebook 06: what a policy without a KL penalty writes, and the adaptive controller."""
+"""Checks for notebook 06: the best of n, what a policy without a KL penalty does, and the adaptive controller."""
 
 from __future__ import annotations
 
@@ -8,23 +8,44 @@ from typing import Any
 from labhelpers.checks.verdict import Verdict, given, judge
 
 
-def check_without_kl(prediction: str, rouge_before: float, rouge_after: float) -> Verdict:
-    """Checks a guess, "same" or "falls", at ROUGE-L without a KL penalty; `falls` means by more than 0.1."""
-    answers = ["same", "falls"]
+def check_best_of(best_of: Callable[[Any, Any], Any]) -> Verdict:
+    """Checks `best_of(proxy[P, N], gold[P, N])` -> the gold reward `[P]` of the sample that the proxy likes best."""
+    import torch
+
+    proxy = torch.tensor([[0.2, 1.5, -1.0], [3.0, -2.0, 0.0], [0.1, 0.2, 0.3], [1.0, 0.0, -1.0]], dtype=torch.float64)
+    gold = torch.tensor([[0.9, 0.1, 0.5], [0.4, 0.8, 0.6], [0.7, 0.2, 0.3], [0.0, 1.0, 0.5]], dtype=torch.float64)
+    rows = torch.arange(len(proxy))
+    return judge(
+        "check_best_of",
+        lambda: given(best_of)(proxy.clone(), gold.clone()),
+        gold[rows, proxy.argmax(1)],
+        {
+            "that is the best gold reward: whoever chooses has only the proxy to go by.": gold.max(1).values,
+            "that is what the proxy says of its choice; the question is what the choice is worth.": proxy.max(1).values,
+            "that is the sample that the proxy likes least.": gold[rows, proxy.argmin(1)],
+            "one sample per prompt: choose along dim=1.": gold[proxy.argmax(0), torch.arange(proxy.shape[1])],
+            "that is the mean over all samples: nobody has chosen yet.": gold.mean(1),
+        },
+    )
+
+
+def check_without_kl(prediction: str, before: float, after: float) -> Verdict:
+    """Checks a guess, "rises" or "falls", at the gold reward without a KL penalty: is it lower than at the start?"""
+    answers = ["rises", "falls"]
 
     def attempt() -> Any:
         if given(prediction) not in answers:
-            raise ValueError('answer "same" or "falls"')
+            raise ValueError('answer "rises" or "falls"')
         return answers.index(prediction)
 
-    falls = rouge_before - rouge_after > 0.1
+    falls = after < before
     return judge(
         "check_without_kl",
         attempt,
         int(falls),
         {
-            "nothing holds the policy to the summaries it was taught: the reward does not read the dialogue.": 0,
-            "in this run the policy stayed close to where it started.": 1,
+            "the proxy was learned on texts near the SFT model's; far from them nobody has checked what it says.": 0,
+            "in this run the policy stayed where the proxy is right.": 1,
         },
     )
 

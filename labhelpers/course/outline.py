@@ -47,7 +47,7 @@ BEFORE_AFTER = Chapter(
     "05_before_after", "before and after", needs=("sft_adapter",),
     uses=("ppo_toxicity", "ppo_learned", "before_toxicity"),
 )  # fmt: skip
-REWARD_HACKING = Chapter("06_reward_hacking", "reward hacking", needs=("sft_adapter",))
+REWARD_HACKING = Chapter("06_reward_hacking", "reward hacking", needs=("sft_adapter", "reward_model"))
 OTHER_METHODS = Chapter(
     "07_other_methods",
     "other methods",

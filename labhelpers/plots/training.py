@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from labhelpers.errors import LabError
-from labhelpers.plots.style import BLUE, DPI, GREEN, INK, NAMES, ORANGE, PURPLE, SKY, VERMILION, styled
+from labhelpers.plots.style import BLUE, DPI, GREEN, GREY, INK, NAMES, ORANGE, PURPLE, SKY, VERMILION, styled
 
 _WINDOW = 5  # batches in a running mean
 
@@ -88,8 +89,9 @@ def run_curves(
     runs: Mapping[str, pd.DataFrame],
     keys: Sequence[str] = ("ppo/mean_scores", "objective/kl"),
     title: str = "Runs side by side",
+    levels: Mapping[str, float] = MappingProxyType({}),
 ) -> Figure:
-    """A panel per statistic, with a line per run: the mean of the last five steps.
+    """A panel per statistic, with a line per run: the mean of the last five steps. `levels` are dashed lines, by key.
 
     `runs` maps a run's name to its history, a table indexed by PPO step. A statistic that was measured at a few steps
     only is drawn without averaging, with a dot at each of these steps. Raises LabError for a key that a run does not
@@ -106,6 +108,8 @@ def run_curves(
             rare = len(values) < len(history) / 2
             smooth = values if rare else values.rolling(_WINDOW, min_periods=1).mean()
             ax.plot(smooth.index, smooth, color=colour, marker="o" if rare else None, label=name)
+        if key in levels:
+            ax.axhline(levels[key], color=GREY, linestyle="--", linewidth=1.2)
         label_title, label = NAMES.get(key, (key, key))
         ax.set(title=label_title, xlabel="PPO step", ylabel=label)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(runs))

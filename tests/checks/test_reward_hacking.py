@@ -1,8 +1,9 @@
 """Each check of notebook 06 says "right" to the right answer and names the mistake of every known wrong one."""
 
 import pytest
+import torch
 
-from labhelpers.checks import check_adaptive_kl, check_without_kl
+from labhelpers.checks import check_adaptive_kl, check_best_of, check_without_kl
 from labhelpers.ppo import AdaptiveKLController
 from tests.support.verdicts import said
 
@@ -11,15 +12,31 @@ from tests.support.verdicts import said
     ("answer", "after", "message"),
     [
         ("falls", 0.2, "right"),
-        ("same", 0.2, "does not read the dialogue"),
-        ("same", 0.8, "right"),
-        ("falls", 0.8, "stayed close"),
-        ("rises", 0.2, '"same" or "falls"'),
+        ("rises", 0.2, "nobody has checked"),
+        ("rises", 0.9, "right"),
+        ("falls", 0.9, "where the proxy is right"),
+        ("same", 0.2, '"rises" or "falls"'),
         (None, 0.2, "nothing there yet"),
     ],
 )
 def test_without_kl(capsys, answer, after, message):
     assert message in said(capsys, check_without_kl, answer, 0.8, after)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda proxy, gold: gold.gather(1, proxy.argmax(1, keepdim=True)).squeeze(1), "right"),
+        (lambda proxy, gold: gold.max(1).values, "has only the proxy"),
+        (lambda proxy, gold: proxy.max(1).values, "what the choice is worth"),
+        (lambda proxy, gold: gold.gather(1, proxy.argmin(1, keepdim=True)).squeeze(1), "likes least"),
+        (lambda proxy, gold: gold[proxy.argmax(0), torch.arange(gold.shape[1])], "dim=1"),
+        (lambda proxy, gold: gold.mean(1), "nobody has chosen"),
+        (lambda *_: None, "returns nothing"),
+    ],
+)
+def test_best_of(capsys, function, message):
+    assert message in said(capsys, check_best_of, function)
 
 
 def clip(x):
