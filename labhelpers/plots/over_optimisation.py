@@ -16,6 +16,8 @@ _NEEDED = ("method", "kl", "proxy", "gold")
 def over_optimisation(table: pd.DataFrame, title: str = "What the reward says, and what it stands for") -> Figure:
     """Two panels over the square root of the KL: the proxy and the gold reward, a line per method and `seed`.
 
+    A line joins its rows in their order, as a training goes.
+
     Columns: `method`, `kl` (nats per response, to the starting policy), `proxy`, `gold`; optionally `seed`, and
     `proxy_low`, `proxy_high`, `gold_low`, `gold_high`, which are drawn as a band. Raises LabError for a table without
     rows or without one of the first four.
@@ -29,7 +31,6 @@ def over_optimisation(table: pd.DataFrame, title: str = "What the reward says, a
     colours = dict(zip(table["method"].unique(), _COLOURS * len(table), strict=False))
     for ax, name in zip(axes, ("proxy", "gold"), strict=True):
         for (method, seed), rows in table.groupby(["method", "seed"], sort=False):
-            rows = rows.sort_values("root", kind="stable")
             first = seed == table.loc[table["method"] == method, "seed"].iloc[0]
             ax.plot(
                 rows["root"], rows[name], color=colours[method], marker="o", markersize=4, linewidth=1.6,

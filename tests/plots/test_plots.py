@@ -208,3 +208,21 @@ def test_a_front_end_that_could_ask_its_user_is_watched_and_an_execution_is_not(
 def test_margins_that_are_all_alike_make_a_figure_at_once(margins):
     """Bins as narrow as their spread, from 0 on, would be millions."""
     assert len(plots.margin_histograms({"all pairs": margins}).axes[0].patches) < 100
+
+
+def test_over_optimisation_joins_the_way_stations_of_each_run_in_their_order():
+    stations = pd.DataFrame(
+        {
+            "method": ["PPO"] * 6,
+            "seed": [0, 0, 0, 1, 1, 1],
+            "kl": [0, 9, 4, 0, 1, 4],
+            "proxy": [1, 2, 3, 1, 2, 4],
+            "gold": [0.3, 0.5, 0.1, 0.3, 0.4, 0.2],
+        }
+    )
+    fig = plots.over_optimisation(stations)
+    proxy, gold = fig.axes
+    assert [list(line.get_xdata()) for line in gold.lines] == [[0, 3, 2], [0, 1, 2]]
+    assert list(proxy.lines[0].get_ydata()) == [1, 2, 3] and len(proxy.get_legend().get_texts()) == 1
+    with pytest.raises(LabError, match="no column 'gold'"):
+        plots.over_optimisation(stations.drop(columns="gold"))
