@@ -19,7 +19,7 @@ ALONE = [
     ("01", {"sft_train_rows": 100}),
     ("01", {"sft_epochs": 0}),
     ("02", {"feedback": 2}),
-    ("03", ADAPTER | {"reward_epochs": 0}),
+    ("03", ADAPTER | {"reward_epochs": 0, "reward_base_epochs": 0}),
     ("03", ADAPTER | {"feedback": 12}),
     ("04", ADAPTER | {"batch_size": 1, "ppo_steps": 1, "eval_prompts": 2, "rewards": "toxicity"}),
     ("05", ADAPTER | {"eval_prompts": 2}),
