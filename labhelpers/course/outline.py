@@ -37,7 +37,11 @@ TOUR = Chapter("00_rlhf_tour", "a tour")
 FINETUNING = Chapter("01_supervised_finetuning", "supervised fine-tuning", makes=("sft_adapter",))
 FEEDBACK = Chapter("02_human_feedback", "human feedback", makes=("rankings",))
 REWARD_MODEL = Chapter(
-    "03_reward_model", "reward model", needs=("sft_adapter",), uses=("rankings",), makes=("reward_model",)
+    "03_reward_model",
+    "reward model",
+    needs=("sft_adapter",),
+    uses=("rankings",),
+    makes=("reward_model", "reward_model_encoder"),
 )
 PPO = Chapter(
     "04_ppo_detoxification", "PPO", needs=("sft_adapter",), uses=("reward_model",),
@@ -47,7 +51,9 @@ BEFORE_AFTER = Chapter(
     "05_before_after", "before and after", needs=("sft_adapter",),
     uses=("ppo_toxicity", "ppo_learned", "before_toxicity"),
 )  # fmt: skip
-REWARD_HACKING = Chapter("06_reward_hacking", "reward hacking", needs=("sft_adapter", "reward_model"))
+REWARD_HACKING = Chapter(
+    "06_reward_hacking", "reward hacking", needs=("sft_adapter", "reward_model", "reward_model_encoder")
+)
 OTHER_METHODS = Chapter(
     "07_other_methods",
     "other methods",
