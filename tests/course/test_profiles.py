@@ -106,3 +106,10 @@ def test_a_place_that_was_asked_for_and_is_not_there_is_an_error(tmp_path, monke
         data_dir()
     with pytest.raises(DataError, match="the folder given"):
         data_dir(tmp_path / "neither")
+
+
+def test_the_profiles_decoder_adapter_belongs_to_its_own_decoder_only():
+    """On another model it would not fit; whoever has one of their own names both."""
+    assert load_profile("tiny").decoder_adapter.endswith("llama-sft")
+    assert load_profile("tiny", decoder_model="my/model").decoder_adapter is None
+    assert load_profile("tiny", decoder_model="my/model", decoder_adapter="my/adapter").decoder_adapter == "my/adapter"

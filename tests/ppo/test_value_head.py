@@ -13,6 +13,8 @@ from labhelpers.ppo import (
     explained_variance,
     fit_value_head,
     pooled_explained_variance,
+    ridge_fit,
+    starting_rollouts,
     value_features,
 )
 from tests.support.models import FAMILIES, PROMPTS, save_model, save_sft_adapter
@@ -132,3 +134,24 @@ def test_the_steps_sums_give_the_explained_variance_of_all_their_tokens(folders)
     assert sum(row["ppo/val/tokens"] for row in history) == len(torch.cat(values))
     twice = pooled_explained_variance([history[0], history[0]])
     assert twice == pytest.approx(pooled_explained_variance(history[:1]))
+
+
+def test_a_trainer_fits_the_head_to_scores_as_training_will_see_them(folders):
+    """Clipped or normalised, discounted, and only before the first step."""
+    policy, tokenizer = load(folders, sees_prompt=True)
+    start = starting_rollouts(policy, tokenizer, PROMPTS * 6, 8, seed=1, batch_size=7)
+    assert len(start.texts) == 30 and len(start.features) == len(start.rows) == len(start.left)
+    lengths = torch.bincount(start.rows)
+    assert all(start.left[start.rows == row].tolist() == list(range(n))[::-1] for row, n in enumerate(lengths))
+    scores = torch.linspace(-9, 9, 30)
+    config = PPOConfig(batch_size=5, mini_batch_size=5, score_clip=1.0, gamma=0.9)
+    trainer = PPOTrainer(config, policy, tokenizer)
+    trainer.fit_value_head(start, scores)
+    weight, bias, _ = ridge_fit(start.features, scores.clamp(-1, 1).double()[start.rows] * 0.9**start.left)
+    torch.testing.assert_close(policy.value_head.weight[0].detach(), weight)
+    torch.testing.assert_close(policy.value_head.bias[0].detach(), bias)
+    with pytest.raises(TrainingError, match="30 responses need as many finite scores"):
+        trainer.fit_value_head(start, scores[:4])
+    trainer.step(trainer.generate(PROMPTS, max_new_tokens=4), torch.zeros(5))
+    with pytest.raises(TrainingError, match="before the first one"):
+        trainer.fit_value_head(start, scores)

@@ -509,3 +509,23 @@ def test_a_quarter_of_the_shipped_rankings_beats_length():
     }
     table = evaluation.accuracy_table(margins, held_out["prompt_id"][:], of="model")
     assert table.loc["model", "accuracy"] > 0.7 and table.loc["longer", "diff_low"] > 0.1
+
+
+def test_a_share_of_1_gets_the_exact_interval():
+    """Clopper and Pearson (1934): with n of n right, the lower end is the n-th root of 0.025; prompts count once."""
+    interval = evaluation.pairwise_accuracy([1.0, 2.0, 0.5, 3.0], ["a", "a", "b", "c"], samples=100)
+    assert interval.estimate == interval.high == 1 and interval.low == pytest.approx(0.025 ** (1 / 3))
+    wrong = evaluation.pairwise_accuracy([-1.0, -2.0], ["a", "b"], samples=100)
+    assert wrong.estimate == wrong.low == 0 and wrong.high == pytest.approx(1 - 0.025 ** (1 / 2))
+
+
+def test_pairs_that_are_wrong_by_a_fact_alone():
+    kinds = {("p", "true"): "complete", ("p", "vague"): "vague", ("p", "false"): "wrong", ("p", "odd"): "wrong",
+             ("p", "rude"): "insult"}  # fmt: skip
+    rows = [("true", "false"), ("vague", "false"), ("false", "true"), ("true", "odd"), ("true", "rude"), ("true", "?")]
+    pairs = Dataset.from_list([{"prompt": "p", "chosen": chosen, "rejected": rejected} for chosen, rejected in rows])
+    found = evaluation.wrong_by_a_fact(pairs, kinds, {("p", "odd"): "invented"})
+    assert found["fact"].tolist() == [True, True, False, False, False, False]
+    assert found["complete"].tolist() == [True, False, False, False, False, False]
+    assert found["prefers_true"].isna().tolist() == [False, False, False, True, True, True]
+    assert found["prefers_true"][:3].tolist() == [1, 1, 0]
