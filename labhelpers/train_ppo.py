@@ -175,7 +175,8 @@ def train(
 
 
 def ppo_config(settings: Profile, seed: int, reward: str = "toxicity") -> PPOConfig:
-    """The settings of notebook 04: scores clipped to ± 1, or normalised for the learned reward, which has no unit."""
+    """The settings of notebook 04: the classifier's scores as the profile says, the learned reward's normalised (it has no
+    unit)."""
     from labhelpers.ppo import PPOConfig
 
     config = PPOConfig(
@@ -188,7 +189,9 @@ def ppo_config(settings: Profile, seed: int, reward: str = "toxicity") -> PPOCon
         lam=settings.lam,
         lr_schedule="linear",
         total_steps=max(settings.ppo_steps, 1),
-        score_clip=1.0,
+        score_clip=settings.score_clip,
+        center_scores=settings.normalise_scores,
+        scale_scores=settings.normalise_scores,
         seed=seed,
     )
     if reward == "learned":

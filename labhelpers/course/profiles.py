@@ -106,6 +106,9 @@ class Profile:
     lam: Fraction
     value_sees_prompt: bool
     value_rollouts: CountOrZero  # responses that the value head is fitted on before the first step; 0: none
+    score_clip: Positive | None  # the classifier's scores are clipped to ± this; None: as they are, as in the PPO lab
+    normalise_scores: bool  # and centred and scaled first, by running moments
+    log_every: Count  # steps between two printed lines
     max_new_tokens: Count
     rewards: Rewards
     # what is measured (notebooks 04 and 05)
@@ -179,6 +182,9 @@ _TINY: dict[str, Any] = {
     "lam": 0.95,
     "value_sees_prompt": True,
     "value_rollouts": 512,
+    "score_clip": 1.0,
+    "normalise_scores": False,
+    "log_every": 5,
     "max_new_tokens": 48,
     "rewards": ("toxicity", "learned"),
     "eval_prompts": 300,
@@ -234,6 +240,9 @@ _FULL: dict[str, Any] = {
     "lam": 0.95,
     "value_sees_prompt": True,
     "value_rollouts": 512,
+    "score_clip": None,
+    "normalise_scores": False,
+    "log_every": 1,
     "max_new_tokens": 200,
     "rewards": ("toxicity", "learned"),
     "eval_prompts": 100,

@@ -98,6 +98,7 @@ class PPOTrainer:
         self.history: list[dict[str, float]] = []
         self._score_moments = [0, 0.0, 0.0]  # count, mean, sum of squared deviations
         self._generated: _Generated | None = None
+        self._warned = False
 
     # -- 0. before the first step ---------------------------------------------------------------------------------
 
@@ -123,16 +124,18 @@ class PPOTrainer:
         queries: Sequence[str] | Sequence[Tensor],
         max_new_tokens: int | Sequence[int] = 64,
         sampling: Sampling = POLICY_ITSELF,
+        ahead: int = 0,
     ) -> Rollout:
         """One response per query, drawn with the random numbers of this step; see `labhelpers.policy.generate`.
 
-        PPO assumes samples from the policy's own distribution. Another `sampling` is meant for experiments.
+        PPO assumes samples from the policy's own distribution. Another `sampling` is meant for experiments; so is
+        `ahead`, for a rollout that waits that many steps before it is used (give the trainer `keep_logprobs=True`).
         """
         started = time.perf_counter()
         rows = [self.processes.share(self.config.batch_size).start + i for i in range(len(queries))]
         rollout = generate(
             self.policy, self.tokenizer, queries, max_new_tokens,
-            sampling=sampling, seed=self.config.seed, step=self.steps_done, rows=rows,
+            sampling=sampling, seed=self.config.seed, step=self.steps_done + ahead, rows=rows,
         )  # fmt: skip
         # The encoder's states are large and belong to this policy only: the trainer keeps them until the next step.
         encoded = None if self._keeps_logprobs else rollout.encoded
@@ -213,6 +216,13 @@ class PPOTrainer:
                 scores = scores / max((squares / max(total - 1, 1)) ** 0.5, 1e-8)
         if config.score_clip is not None:
             scores = scores.clamp(-config.score_clip, config.score_clip)
+            if not self._warned and len(scores) > 1 and bool((scores == scores[0]).all()):
+                self._warned = True  # once: a policy that has learned all there is would say so at every step
+                logger.warning(
+                    "PPO step %d: all %d scores are %g after clipping to ± %g, so nothing but the KL penalty is left to "
+                    "learn from. If the rewards lie beyond it from the start, give a larger score_clip or scale_scores.",
+                    self.steps_done, len(scores), scores[0], config.score_clip,
+                )  # fmt: skip
         if config.missing_eos_penalty is not None:
             scores = torch.where(finished, scores, scores - config.missing_eos_penalty)
         return scores
