@@ -175,8 +175,7 @@ def train(
 
 
 def ppo_config(settings: Profile, seed: int, reward: str = "toxicity") -> PPOConfig:
-    """The settings of notebook 04: the classifier's scores as the profile says, the learned reward's normalised (it has no
-    unit)."""
+    """The settings of notebook 04. The learned reward has no unit, so its scores are normalised in every profile."""
     from labhelpers.ppo import PPOConfig
 
     config = PPOConfig(

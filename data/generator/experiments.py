@@ -12,7 +12,7 @@ from pathlib import Path
 
 from labhelpers.batch.plans import load_plan
 from labhelpers.batch.workers import run_batch
-from labhelpers.course.experiments import table_text
+from labhelpers.course.experiments import has_table_of, table_text
 from labhelpers.files import write_atomically
 
 HOME = Path(__file__).resolve().parents[1] / "experiments"
@@ -50,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     failed = 0
     for name in options.names or names:
         plan, folder = HOME / f"{name}.yaml", Path("runs", "experiments", name)
+        if not has_table_of(plan):  # the notebooks that are run may read it
+            write_atomically(plan.with_suffix(".csv"), table_text(plan, []))
         outcomes, place = run_batch(
             plan, str(folder), workers=options.workers, say=lambda line: print(line, flush=True)
         )

@@ -1,4 +1,4 @@
-"""Checks for notebook 04: the token rewards and generalised advantage estimation."""
+"""Checks for notebook 04: the token rewards, generalised advantage estimation, the clipped surrogate."""
 
 from __future__ import annotations
 
@@ -102,3 +102,39 @@ def check_gae(gae: Callable[..., Any]) -> Verdict:
         return answer
 
     return judge("check_gae", attempt, right, mistakes)
+
+
+def check_clipped_surrogate(surrogate: Callable[..., Any]) -> Verdict:
+    """Checks `surrogate(new_logprobs, old_logprobs, advantages, epsilon)` -> the loss of every token, `[B, T]`."""
+    import torch
+
+    # Ratios below, inside and above 1 ± 0.2, each with a gain and with a loss.
+    old = torch.tensor([[-1.0, -1.0, -1.0, -1.0, -1.0, -1.0]], dtype=torch.float64)
+    new = old + torch.tensor([0.5, 1.1, 1.6, 0.6, 0.95, 1.5], dtype=torch.float64).log()
+    advantages = torch.tensor([[2.0, 1.5, 0.5, -1.0, -0.5, -1.5]], dtype=torch.float64)
+    ratio, clipped = (new - old).exp(), (new - old).exp().clamp(0.8, 1.2)
+    unclipped_loss, clipped_loss = -advantages * ratio, -advantages * clipped
+    right = torch.maximum(unclipped_loss, clipped_loss)
+    kept, difference = advantages.clamp(-0.2, 0.2), new - old
+    half_kept = torch.maximum(-kept * ratio, unclipped_loss)
+    no_exponential = torch.maximum(-advantages * difference, -advantages * difference.clamp(0.8, 1.2))
+    upside_down = torch.maximum(-advantages / ratio, -advantages * (1 / ratio).clamp(0.8, 1.2))
+    return judge(
+        "check_clipped_surrogate",
+        lambda: given(surrogate)(new.clone(), old.clone(), advantages.clone(), 0.2),
+        right,
+        {
+            "the sign: an optimiser minimises, so what is gained must lower the loss.": -right,
+            "the clipped term alone is not enough: where the policy has moved the wrong way it must still learn. "
+            "Take the worse of the two terms, token by token.": clipped_loss,
+            "nothing is clipped here: take the worse of this and of the same with the clipped ratio.": unclipped_loss,
+            "of the two losses this takes the minimum: the *worse* one counts, the larger loss.": torch.minimum(
+                unclipped_loss, clipped_loss
+            ),
+            "the advantage is clipped; it is the ratio that may not leave 1 ± epsilon.": half_kept,
+            "the advantage is clipped; it is the *ratio* that may not leave 1 ± epsilon.": -kept * ratio,
+            "the ratio is exp(new - old): the exponential is missing.": no_exponential,
+            "old and new are the wrong way round: the ratio is new over old.": upside_down,
+            "that is the mean over the tokens; return the loss of every token.": right.mean(),
+        },
+    )

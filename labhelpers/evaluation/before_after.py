@@ -164,7 +164,9 @@ def reward_table(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         }
     )
     table["reward_diff"] = table["reward_after"] - table["reward_before"]
-    return table.sort_values("reward_diff", ascending=False, kind="stable", ignore_index=True)
+    # Of equal summaries the difference is 0 up to rounding, which must not decide about their order.
+    order = table["reward_diff"].round(6).sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
 
 
 class _Words:

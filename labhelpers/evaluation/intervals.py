@@ -125,3 +125,25 @@ def _interval(statistic, sums: np.ndarray, sizes: np.ndarray, by: str, samples: 
         estimate = float(statistic(np.ones((1, n_clusters)))[0])
         low, high = np.percentile(statistic(weights), [2.5, 97.5])
     return Interval(estimate, float(low), float(high), int(sizes.sum()), 1 if by == "row" else n_clusters, by)
+
+
+def mean_over_seeds(values: Sequence) -> Interval | list[Interval]:
+    """The mean over training seeds with its 95 % interval by Student's t; for lists of equal length, place by place.
+
+    A seed is the unit: what differs from prompt to prompt within a run is averaged already. With one seed there is no
+    interval, and its ends are NaN. Raises DataError without values and for lists of different lengths.
+    """
+    from scipy.stats import t
+
+    values = [np.asarray(value, dtype=float) for value in values]
+    if not values:
+        raise DataError("no seed, no mean: the list of values is empty.")
+    if len({value.shape for value in values}) > 1:
+        raise DataError("the seeds' lists are of different lengths.")
+    table = np.stack(values)
+    if table.ndim > 1:
+        return [mean_over_seeds(column) for column in table.T]
+    n = len(table)
+    half = t.ppf(0.975, n - 1) * table.std(ddof=1) / n**0.5 if n > 1 else np.nan
+    mean = float(table.mean())
+    return Interval(mean, float(mean - half), float(mean + half), n, n, "seed")

@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "rollout": ["Rollout", "generate", "generate_texts"],
         "parameters": ["print_number_of_trainable_model_parameters"],
-        "sampling": ["GREEDY", "LengthSampler", "Sampling"],
+        "sampling": ["GREEDY", "LengthSampler", "permutation", "Sampling"],
         "classifier": ["load_classifier"],
     },
 )

@@ -219,8 +219,8 @@ class PPOTrainer:
             if not self._warned and len(scores) > 1 and bool((scores == scores[0]).all()):
                 self._warned = True  # once: a policy that has learned all there is would say so at every step
                 logger.warning(
-                    "PPO step %d: all %d scores are %g after clipping to ± %g, so nothing but the KL penalty is left to "
-                    "learn from. If the rewards lie beyond it from the start, give a larger score_clip or scale_scores.",
+                    "PPO step %d: all %d scores are %g after clipping to ± %g: nothing but the KL penalty is left to "
+                    "learn from. If the rewards lie beyond it from the start, use a larger score_clip or scale_scores.",
                     self.steps_done, len(scores), scores[0], config.score_clip,
                 )  # fmt: skip
         if config.missing_eos_penalty is not None:

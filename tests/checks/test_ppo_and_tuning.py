@@ -205,3 +205,39 @@ def test_an_exercise_not_begun_is_said_to_be_so(capsys):
         raise NotImplementedError
 
     assert "nothing there yet" in said(capsys, checks.check_gae, todo)
+
+
+def surrogate_with(mistake):
+    def surrogate(new, old, advantages, epsilon):
+        ratio = {"no exp": new - old, "upside down": (old - new).exp()}.get(mistake, (new - old).exp())
+        kept = advantages.clamp(-epsilon, epsilon)
+        if mistake == "advantage":
+            return -kept * ratio
+        if mistake == "advantage, maximum":
+            return torch.maximum(-kept * ratio, -advantages * ratio)
+        plain, clipped = -advantages * ratio, -advantages * ratio.clamp(1 - epsilon, 1 + epsilon)
+        if mistake in ("plain", "clipped"):
+            return {"plain": plain, "clipped": clipped}[mistake]
+        loss = (torch.minimum if mistake == "minimum" else torch.maximum)(plain, clipped)
+        return {"sign": -loss, "mean": loss.mean()}.get(mistake, loss)
+
+    return surrogate
+
+
+@pytest.mark.parametrize(
+    "mistake, words",
+    [
+        (None, "right."),
+        ("sign", "the sign"),
+        ("clipped", "the clipped term alone"),
+        ("plain", "nothing is clipped"),
+        ("minimum", "takes the minimum"),
+        ("advantage", "the advantage is clipped"),
+        ("advantage, maximum", "the advantage is clipped"),
+        ("no exp", "the exponential is missing"),
+        ("upside down", "the wrong way round"),
+        ("mean", "the loss of every token"),
+    ],
+)
+def test_clipped_surrogate(capsys, mistake, words):
+    assert words in said(capsys, checks.check_clipped_surrogate, surrogate_with(mistake))
