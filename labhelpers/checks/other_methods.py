@@ -10,7 +10,7 @@ from labhelpers.checks.verdict import Verdict, given, judge
 
 def check_asks_no_reward(prediction: str) -> Verdict:
     """Checks the prediction which method trains its policy without asking the reward model once while it trains."""
-    methods = {"best-of-n": 0, "dpo": 1, "grpo": 2, "ppo": 3}
+    methods = {"best-of-n": 0, "dpo": 1, "grpo": 2, "ppo": 3, "rloo": 4}
     return judge(
         "check_asks_no_reward",
         lambda: methods.get(str(given(prediction)).strip().lower().replace(" ", "-"), -1),
@@ -19,8 +19,9 @@ def check_asks_no_reward(prediction: str) -> Verdict:
             "it trains no policy at all, and asks the reward model n times for every single answer.": 0,
             "it has no value head, but the advantages of a group are made of the rewards of fresh responses.": 2,
             "the reward of every rollout is what it maximises.": 3,
+            "a response is compared with the rewards of the others, all of them fresh.": 4,
         },
-        "choose one of best-of-n, DPO, GRPO and PPO.",
+        "choose one of best-of-n, DPO, GRPO, RLOO and PPO.",
     )
 
 
@@ -130,5 +131,30 @@ def check_group_advantages(group_advantages: Callable[..., Any]) -> Verdict:
             ),
             "the sign: a response better than its group gets a positive advantage.": -right,
             "the mean is the advantage of nobody: return one number per response.": rewards.mean(1),
+        },
+    )
+
+
+def check_leave_one_out(leave_one_out: Callable[..., Any]) -> Verdict:
+    """Checks `leave_one_out(rewards)` -> advantages, both `[P, G]` (Kool et al. 2019)."""
+    import torch
+
+    rewards = torch.tensor([[1.0, 0.0, -1.0, 4.0], [2.0, 2.5, 0.5, 2.0], [1.0, 1.0, 1.0, 1.0]], dtype=torch.float64)
+    count = rewards.shape[1]
+    total = rewards.sum(dim=1, keepdim=True)
+    baseline = (total - rewards) / (count - 1)
+    right = rewards - baseline
+    over_prompts = rewards - (rewards.sum(dim=0, keepdim=True) - rewards) / (len(rewards) - 1)
+    return judge(
+        "check_leave_one_out",
+        lambda: given(leave_one_out)(rewards.clone()),
+        right,
+        {
+            "each response is part of its own baseline here: leave it out.": rewards - total / count,
+            "the sum of the others is divided by G; there are G − 1 of them.": rewards - (total - rewards) / count,
+            "the sign: better than the others is an advantage above 0.": -right,
+            "that is the baseline; the advantage is the reward minus it.": baseline,
+            "the others are the responses to the *same prompt*: sum along dim=1.": over_prompts,
+            "nothing is divided by a deviation here; that is GRPO.": right / (rewards.std(dim=1, keepdim=True) + 1e-4),
         },
     )

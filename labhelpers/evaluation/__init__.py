@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "intervals": ["Interval", "bootstrap_mean", "formatted", "mean_over_seeds", "paired_bootstrap"],
+        "intervals": ["Interval", "bootstrap_mean", "formatted", "holm", "mean_over_seeds", "paired_bootstrap"],
         "before_after": [
             "compare",
             "measure_summaries",

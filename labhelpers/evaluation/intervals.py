@@ -147,3 +147,15 @@ def mean_over_seeds(values: Sequence) -> Interval | list[Interval]:
     half = t.ppf(0.975, n - 1) * table.std(ddof=1) / n**0.5 if n > 1 else np.nan
     mean = float(table.mean())
     return Interval(mean, float(mean - half), float(mean + half), n, n, "seed")
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for their number (Holm 1979): where one stays below 0.05, the chance that any such is a false
+    alarm is at most 5 %, however they depend on each other. In the order given. Raises DataError outside [0, 1]."""
+    p = np.asarray(p_values, dtype=float)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise DataError(f"p-values lie between 0 and 1, got {p_values!r}.")
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty_like(p)
+    corrected[order] = np.maximum.accumulate(np.minimum(p[order] * np.arange(len(p), 0, -1), 1.0))
+    return corrected.tolist()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -150,4 +150,19 @@ def repetitions(table: pd.DataFrame, label: str, title: str) -> Figure:
     ax.set_ylim(table.shape[1] - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.set(title=title, xlabel=f"{label}   (dot: median, line: middle 95 %)", ylabel="measured on")
+    return fig
+
+
+@styled
+def seeds(pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]], label: str, title: str) -> Figure:
+    """A panel per entry of `pairs`, name -> (before, after): a line for every seed, from before to after."""
+    fig = Figure(figsize=(3.4 * len(pairs) + 0.4, 3.4))
+    axes = fig.subplots(1, len(pairs), squeeze=False, sharey=True)[0]
+    for ax, (name, (before, after)) in zip(axes, pairs.items(), strict=True):
+        for first, last in zip(before, after, strict=True):
+            ax.plot([0, 1], [first, last], color=BLUE, alpha=0.6, marker="o", markersize=5, linewidth=1.4)
+        ax.set(title=name, xticks=[0, 1], xticklabels=["before", "after"], xlim=(-0.25, 1.25))
+    axes[0].set_ylabel(label)
+    axes[0].set_ylim(bottom=0)
+    fig.suptitle(title, x=0.01, ha="left", weight="bold")
     return fig

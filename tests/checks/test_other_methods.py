@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid
 
-from labhelpers.checks import check_asks_no_reward, check_dpo_loss, check_group_advantages
+from labhelpers.checks import check_asks_no_reward, check_dpo_loss, check_group_advantages, check_leave_one_out
 from tests.support.verdicts import said
 
 
@@ -95,3 +95,19 @@ def leave_one_out(r):
 )
 def test_group_advantages(capsys, advantages, words):
     assert words in said(capsys, check_group_advantages, advantages)
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (lambda r: r - (r.sum(1, keepdim=True) - r) / 3, "right."),
+        (lambda r: r - r.mean(1, keepdim=True), "part of its own baseline"),
+        (lambda r: r - (r.sum(1, keepdim=True) - r) / 4, "there are G − 1"),
+        (lambda r: (r.sum(1, keepdim=True) - r) / 3 - r, "the sign"),
+        (lambda r: (r.sum(1, keepdim=True) - r) / 3, "that is the baseline"),
+        (lambda r: r - (r.sum(0, keepdim=True) - r) / 2, "the *same prompt*"),
+        (lambda r: (r - (r.sum(1, keepdim=True) - r) / 3) / (r.std(1, keepdim=True) + 1e-4), "that is GRPO"),
+    ],
+)
+def test_leave_one_out(capsys, answer, words):
+    assert words in said(capsys, check_leave_one_out, answer)
