@@ -92,6 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     add_profile_options(download)
     download.add_argument("--dry-run", action="store_true", help="list files and sizes, and fetch none")
     download.set_defaults(command=_download)
+
+    convert = commands.add_parser("convert", help="write pickled weights (.bin) again as safetensors")
+    convert.add_argument("folder", metavar="DIR", help="the folder of a model or an adapter")
+    convert.set_defaults(command=_convert)
     return parser
 
 
@@ -145,6 +149,12 @@ def _batch(options) -> int:
     finished = sum(outcome.status == "finished" for outcome in outcomes)
     print(f"{finished} of {len(outcomes)} runs finished; the report: {place}/index.html")
     return 0 if finished == len(outcomes) else 1
+
+
+def _convert(options) -> None:
+    from labhelpers.machine.convert import convert
+
+    convert(options.folder)
 
 
 def _report(options) -> None:

@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "style": ["show", "use_style"],
         "progress": ["progress"],
         "training": ["LiveCurves", "run_curves", "token_view", "training_curves"],
-        "before_after": ["intervals", "paired_differences", "policies", "repetitions", "score_distributions", "seeds"],
+        "before_after": ["intervals", "paired_differences", "policies", "repetitions", "seeds"],
         "frontier": ["costs", "reward_against_kl"],
         "over_optimisation": ["over_optimisation"],
         "reward": ["calibration", "learning_curve", "margin_histograms", "ranking_to_pairs"],

@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 
 from labhelpers.evaluation.intervals import Interval
 from labhelpers.plots.style import (
-    AFTER,
-    BEFORE,
     BLUE,
     GREEN,
     GREY,
@@ -24,31 +22,6 @@ from labhelpers.plots.style import (
     error_bars,
     styled,
 )
-
-
-@styled
-def score_distributions(
-    before: Sequence[float], after: Sequence[float], label: str = "P(hate)", title: str = "Toxicity before and after"
-) -> Figure:
-    """Two histograms with the same bins, one above the other, each with a line at its mean. NaN are left out.
-
-    They are not drawn over each other, because one distribution would hide the other.
-    """
-    both = [np.asarray(v, dtype=float) for v in (before, after)]
-    both = [v[~np.isnan(v)] for v in both]
-    bins = np.histogram_bin_edges(np.concatenate(both), bins=25)
-    fig = Figure(figsize=(6.2, 4.0))
-    axes = fig.subplots(2, 1, sharex=True, sharey=True)
-    for ax, values, name, colour in zip(axes, both, ("before", "after"), (BEFORE, AFTER), strict=True):
-        ax.hist(values, bins=bins, color=colour, alpha=0.85, edgecolor="white", linewidth=0.6)
-        ax.axvline(values.mean(), color=INK, linewidth=1.4, linestyle=(0, (4, 2)))
-        text = f"{name}: mean {values.mean():.3f}, n = {len(values)}"
-        ax.set_title(text, fontsize=10, weight="normal")
-        ax.set_ylabel("summaries")
-        ax.grid(axis="x", visible=False)
-    axes[1].set_xlabel(f"{label}   (dashed: mean)")
-    fig.suptitle(title, x=0.01, ha="left", weight="bold")
-    return fig
 
 
 @styled
@@ -162,7 +135,7 @@ def seeds(pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]], label: s
         for first, last in zip(before, after, strict=True):
             ax.plot([0, 1], [first, last], color=BLUE, alpha=0.6, marker="o", markersize=5, linewidth=1.4)
         ax.set(title=name, xticks=[0, 1], xticklabels=["before", "after"], xlim=(-0.25, 1.25))
-    axes[0].set_ylabel(label)
+        ax.set(xlabel="the policy, before and after PPO", ylabel=label)
     axes[0].set_ylim(bottom=0)
     fig.suptitle(title, x=0.01, ha="left", weight="bold")
     return fig

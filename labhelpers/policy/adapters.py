@@ -54,7 +54,10 @@ def read_adapter(folder: str | Path, base: PreTrainedModel) -> dict[str, Any]:
     if not (folder / "adapter_config.json").is_file():
         raise ModelError(f"no adapter in {folder}: adapter_config.json is missing.")
     if not (folder / ADAPTER_FILE).is_file():
-        raise ModelError(f"{folder} holds no {ADAPTER_FILE}. Pickled weights (.bin) can run code and are not loaded.")
+        raise ModelError(
+            f"{folder} holds no {ADAPTER_FILE}. Pickled weights (.bin) can run code and are not loaded; "
+            f"`labs convert {folder}` writes them again as safetensors, without running what they hold."
+        )
     try:
         config = PeftConfig.from_pretrained(str(folder))
     except (OSError, TypeError, ValueError) as error:

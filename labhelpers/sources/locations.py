@@ -197,8 +197,8 @@ def model_folder(location) -> str:
         if pickled and not any(name.endswith(".safetensors") for name in names):
             raise ModelError(
                 f"{location} holds no safetensors. Pickled weights ({pickled[0]}) can run code and are not loaded: "
-                "save the model again with save_pretrained if you trust it, or name a revision that has safetensors "
-                "(owner/name@refs/pr/1)."
+                "`labs convert DIR` writes those of a local folder again as safetensors, without running what they "
+                "hold; or name a revision that has safetensors (owner/name@refs/pr/1)."
             )
     return folder
 

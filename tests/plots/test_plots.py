@@ -28,7 +28,7 @@ RUN = pd.DataFrame(HISTORY, index=range(1, 9)).assign(rouge_l=[0.8, None, None, 
 
 FIGURES = {
     "training_curves": lambda: plots.training_curves(HISTORY),
-    "score_distributions": lambda: plots.score_distributions([0.1, 0.9, np.nan], [0.1, 0.2]),
+    "seeds": lambda: plots.seeds({"greedy": ([0.4, 0.5], [0.1, 0.0])}, "toxicity", "Two seeds"),
     "paired_differences": lambda: plots.paired_differences([-1, 0, np.nan, 0.5], Interval(-0.2, -0.4, 0.1, 3, 3)),
     "intervals": lambda: plots.intervals(TABLE),
     "policies": lambda: plots.policies(POLICIES),

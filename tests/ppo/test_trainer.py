@@ -224,6 +224,26 @@ def test_score_scaling_and_clipping(folders):
     torch.testing.assert_close(adjusted, expected)
 
 
+def test_scores_that_clipping_makes_constant_are_reported_once(folders, caplog):
+    trainer = make_trainer(folders, score_clip=1.0)
+    finished = torch.ones(3, dtype=torch.bool)
+    trainer._adjusted_scores(torch.tensor([1.2, 2.9, 0.5], dtype=torch.float64), finished)
+    assert not caplog.records
+    for _ in range(2):  # the rewards in the PPO lab's own table, section 3.4, all lie between 1.20 and 2.85
+        trainer._adjusted_scores(torch.tensor([1.2, 2.9, 1.5], dtype=torch.float64), finished)
+    (record,) = caplog.records
+    assert "all 3 scores are 1 after clipping to ± 1" in record.getMessage() and "score_clip" in record.getMessage()
+
+
+def test_a_rollout_written_ahead_has_the_random_numbers_of_the_step_that_uses_it(folders):
+    trainer = make_trainer(folders, learning_rate=0.0, value_learning_rate=0.0)
+    queries = next(iter(trainer.dataloader))["query"]
+    ahead = trainer.generate(queries, 14, ahead=1).texts
+    first = trainer.generate(queries, 14)
+    trainer.step(first, score(first.texts))
+    assert trainer.generate(queries, 14).texts == ahead != first.texts
+
+
 def test_target_kl_stops_the_steps_updates(folders):
     trainer = make_trainer(folders, target_kl=1e-12, learning_rate=1e-2)
     _, (stats,) = run(trainer, 1)
