@@ -80,8 +80,10 @@ def intervals(table: pd.DataFrame, title: str = "After − before, 95 % confiden
 
 
 @styled
-def policies(table: pd.DataFrame, title: str = "Policies side by side, mean and 95 % interval") -> Figure:
-    """A panel per measure, with a dot and its interval for each policy.
+def policies(
+    table: pd.DataFrame, title: str = "Policies side by side, mean and 95 % interval", differences: bool = False
+) -> Figure:
+    """A panel per measure, with a dot and its interval for each policy; of `differences`, also a line at 0.
 
     `table` has one row per (measure, policy) with the columns measure, policy, mean, low, high; its order is kept.
     """
@@ -90,6 +92,8 @@ def policies(table: pd.DataFrame, title: str = "Policies side by side, mean and 
     axes = fig.subplots(1, len(measures), squeeze=False)[0]
     colours = [ORANGE, BLUE, GREEN, PURPLE, VERMILION, SKY]
     for ax, measure in zip(axes, measures, strict=True):
+        if differences:
+            ax.axhline(0, color=INK, linewidth=1)
         for _, row in table[table["measure"] == measure].iterrows():
             place = names.index(row["policy"])
             errors = error_bars(row["mean"], row["low"], row["high"])
