@@ -13,5 +13,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "over_optimisation": ["over_optimisation"],
         "reward": ["calibration", "learning_curve", "margin_histograms", "ranking_to_pairs"],
         "course_map": ["pipeline"],
+        "diagrams": ["agent_and_environment", "ppo_loop", "reward_model_training"],
     },
 )
