@@ -45,9 +45,9 @@ Draws = Annotated[int, Field(ge=100)]  # of fewer, the ends of a 95 % interval w
 class Profile:
     """The settings of one run.
 
-    A location is a local path, a Hub id (`owner/name`, `owner/name@revision`) or an address such as `s3://bucket/key`.
-    Batch sizes count rows, `*_chars` characters and `*_tokens` tokens. Raises ProfileError for values that cannot be
-    used; the message lists all problems.
+    A location is a local path, a Hub id (`owner/name`, `owner/name@revision`, `owner/name#split`) or an address such as
+    `s3://bucket/key`. Batch sizes count rows, `*_chars` characters and `*_tokens` tokens. Raises ProfileError for
+    values that cannot be used; the message lists all problems.
     """
 
     name: Literal["tiny", "full"]
@@ -201,7 +201,7 @@ _FULL: dict[str, Any] = {
     "judge_harmless_label": "nothate",
     "decoder_model": None,
     "decoder_adapter": None,
-    "dialogues": "knkarthick/dialogsum",
+    "dialogues": "knkarthick/dialogsum#train",  # of which the last fifth is held out, as in the PPO lab
     "feedback": "data/feedback/rankings.jsonl",
     "lexicon": None,
     "dtype": "auto",

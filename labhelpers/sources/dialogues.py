@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labhelpers.errors import DataError
-from labhelpers.sources.hub import hub_folder, hub_id
+from labhelpers.sources.hub import hub_folder, hub_id, hub_split
 from labhelpers.sources.locations import (
     RECORD_SUFFIXES,
     Record,
@@ -47,7 +47,8 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
     """The dialogues of one split, columns `COLUMNS`, in file order.
 
     `location` is a folder with `train`, `validation` and `test` as `.jsonl` or `.csv`, one such file, an fsspec address
-    of either, or a Hub id (`owner/name`, `owner/name@revision`). Dialogues of `min_chars < len <= max_chars` characters
+    of either, or a Hub id (`owner/name`, `owner/name@revision`). `owner/name#train` is the Hub's train split alone, as
+    one file. Dialogues of `min_chars < len <= max_chars` characters
     are kept. One file is first filtered, then split 80/20 unshuffled into `train` and `test`, in the PPO lab's order
     (12,460 rows -> 10,022 -> 8,017 and 2,005); therefore ask for both parts with the same limits. (Neighbouring
     rows of one dialogue stay together: if the cut would fall between them, all of them are in `train`.)
@@ -63,7 +64,8 @@ def load_dialogues(location, split: str, *, min_chars: int | None = None, max_ch
     if split not in SPLITS:
         raise DataError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}.", file=str(location))
     file, is_whole = _locate(location, split)
-    rows = _joined([_row(r) for r in (whole_records(file) if file else _hub_records(str(location), split))])
+    records = whole_records(file) if file else _hub_records(str(location), hub_split(location) or split)
+    rows = _joined([_row(record) for record in records])
     if split != "train" and not is_whole:
         rows = _first_of_each_dialogue(rows)
     source = file or str(location)
@@ -166,7 +168,7 @@ def _locate(location, split: str) -> tuple[str | None, bool]:
             return files[0], True
         return _split_file(files, text, split), False
     if hub_id(location):
-        return None, False
+        return None, hub_split(location) is not None
     path = Path(text).expanduser()
     if path.is_dir():
         return _split_file(find_files(path), text, split), False

@@ -21,7 +21,7 @@ PATTERNS = {
     ],
     "dataset": ["*.csv", "*.jsonl", "*.json", "*.parquet", "*.gz", "README.md"],
 }  # fmt: skip
-_HUB_ID = re.compile(r"(?P<name>[\w][\w.-]*(/[\w][\w.-]*)?)(@(?P<revision>[\w][\w./-]*))?")
+_HUB_ID = re.compile(r"(?P<name>[\w][\w.-]*(/[\w][\w.-]*)?)(@(?P<revision>[\w][\w./-]*))?(#(?P<split>\w+))?")
 _FILE_SUFFIXES = (".jsonl", ".csv", ".json", ".gz", ".txt", ".safetensors", ".bin")
 
 
@@ -35,6 +35,11 @@ def hub_id(location) -> tuple[str, str | None] | None:
     if not match or Path(text).exists() or text.startswith("data/") or text.endswith(_FILE_SUFFIXES):
         return None
     return match["name"], match["revision"]
+
+
+def hub_split(location) -> str | None:
+    """`train` of `owner/name#train`: the one split that is meant, where a location of the Hub names one."""
+    return _HUB_ID.fullmatch(str(location))["split"] if hub_id(location) else None
 
 
 def hub_folder(location, kind: str = "model") -> str:

@@ -44,7 +44,7 @@ def test_what_a_profile_names_on_the_hub():
     assert full == {
         "roberta-base": ("model", ("policy_model", "reward_model")),
         "facebook/roberta-hate-speech-dynabench-r4-target": ("model", ("toxicity_model",)),
-        "knkarthick/dialogsum": ("dataset", ("dialogues",)),
+        "knkarthick/dialogsum#train": ("dataset", ("dialogues",)),
     }
     assert wanted(load_profile("full", sft_adapter="s3://bucket/peft"))[0].fields == ("policy_model",)
     own = load_profile("full", feedback="owner/data@v1", lexicon="owner/data@v1")
@@ -56,7 +56,7 @@ def test_everything_is_listed_then_fetched_then_there(repositories, tmp_path):
         listed = labs(tmp_path, "download", "--profile", "full", "--dry-run", HF_ENDPOINT=address)
         assert listed.returncode == 0, listed.stderr
         assert "google/flan-t5-base (policy_model): 5 files, " in listed.stdout
-        assert "knkarthick/dialogsum (dialogues): 3 files" in listed.stdout and "to fetch in all" in listed.stdout
+        assert "knkarthick/dialogsum#train (dialogues): 3 files" in listed.stdout and "to fetch in all" in listed.stdout
         assert not list(tmp_path.rglob("*.safetensors"))
 
         fetched = labs(tmp_path, "download", "--profile", "full", HF_ENDPOINT=address)
@@ -102,7 +102,7 @@ def test_what_cannot_be_had_is_named(repositories, tmp_path):
     some = {key: folder for key, folder in repositories.items() if "dialogsum" not in key[1]}
     with hub_server(some) as (address, _):
         done = labs(tmp_path, "download", "--profile", "full", HF_ENDPOINT=address)
-        assert done.returncode == 1 and "'knkarthick/dialogsum' is not available" in done.stderr
+        assert done.returncode == 1 and "'knkarthick/dialogsum#train' is not available" in done.stderr
         assert "the Hub has nothing of that name" in done.stderr and "hf_secret" not in done.stderr
         done = labs(
             tmp_path, "download", "--profile", "full", "-p", "policy_model", "roberta-base@v9", HF_ENDPOINT=address

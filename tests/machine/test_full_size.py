@@ -120,7 +120,7 @@ def test_an_empty_cache_says_what_is_missing_and_how_to_fetch_it(cache, capsys, 
     lines = capsys.readouterr().out.splitlines()
     for name in (
         "google/flan-t5-base (policy_model)",
-        "knkarthick/dialogsum (dialogues)",
+        "knkarthick/dialogsum#train (dialogues)",
         "roberta-base (reward_model)",
     ):
         (line,) = [line for line in lines if name in line]

@@ -1,5 +1,7 @@
 """Models from the Hub, a bucket, a folder: what is fetched, what is refused, what is said when it cannot be had."""
 
+import json
+
 import fsspec
 import pytest
 import torch
@@ -10,6 +12,7 @@ from labhelpers.errors import DataError, LabError, ModelError
 from labhelpers.evaluation.lexicon import Lexicon
 from labhelpers.feedback.rankings import load_rankings
 from labhelpers.policy.loading import load_base, load_policy, load_tokenizer
+from labhelpers.sources.dialogues import load_dialogues
 from labhelpers.sources.hub import hub_id
 from labhelpers.sources.locations import data_dir, model_folder
 from tests.support.models import put_into_cache, save_model, save_sft_adapter, tiny_model
@@ -35,6 +38,7 @@ def same_weights(ours, theirs):
         ("google/flan-t5-base", ("google/flan-t5-base", None)),
         ("google/flan-t5-base@refs/pr/3", ("google/flan-t5-base", "refs/pr/3")),
         ("owner/name@v1.0", ("owner/name", "v1.0")),
+        ("owner/name@v1.0#train", ("owner/name", "v1.0")),
         ("s3://bucket/adapter", None),
         ("/models/flan", None),
         ("./flan", None),
@@ -91,6 +95,21 @@ def test_the_cache_is_read_by_name_and_revision(cache, tmp_path):
     assert same_weights(load_base("owner/flan@v2", device="cpu"), tiny_model("flan-t5", 1))
     with pytest.raises(ModelError, match="'owner/flan@v3' is not available"):
         load_base("owner/flan@v3")
+
+
+def test_one_split_of_a_data_set_is_cut_as_in_the_ppo_lab(cache, tmp_path):
+    rows = [{"id": f"train_{i}", "dialogue": f"#Person1#: I count to {i}.", "summary": f"{i}."} for i in range(11)]
+    (tmp_path / "talks").mkdir()
+    for split, some in {"train": rows, "test": rows[:1]}.items():
+        lines = "\n".join(json.dumps(row) for row in some)
+        (tmp_path / "talks" / f"{split}.jsonl").write_text(lines, encoding="utf-8")
+    put_into_cache(cache, "owner/talks", tmp_path / "talks", "dataset")
+    train, test = (load_dialogues("owner/talks#train", split) for split in ("train", "test"))
+    assert [*train["id"], *test["id"]] == [row["id"] for row in rows]
+    assert len(test) == 3  # scikit-learn and datasets round the test part up
+    assert list(load_dialogues("owner/talks", "test")["id"]) == ["train_0"]
+    with pytest.raises(DataError, match="split into train and test only"):
+        load_dialogues("owner/talks#train", "validation")
 
 
 def test_feedback_and_a_lexicon_come_from_the_hub_too(cache, tmp_path):
