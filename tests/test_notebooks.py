@@ -44,11 +44,13 @@ def test_parameters_are_settings_of_the_profile_and_default_to_it(notebook):
     assert "parameters" in code[0].metadata.get("tags", [])
     declared = declared_parameters(path)
     assert list(declared)[:3] == ["profile", "seed", "run_dir"]
-    switches = {"resume"}  # how a notebook proceeds, not a setting of the run
+    switches = {"resume", "staleness"}  # how a notebook proceeds, not a setting of the run
+    switches |= {"runs", "beta_scale"}  # what its experiment varies
     assert set(declared) - {"profile", "seed", "run_dir"} - switches <= set(FIELDS)
     values = {node.targets[0].id: node.value.value for node in ast.parse(code[0].source).body}
     assert values.pop("profile") == "tiny" and values.pop("seed") == 0
-    assert not any(values.pop(name, False) for name in switches)
+    usual = {"resume": False, "staleness": 0, "runs": "encoder 0", "beta_scale": 1.0}
+    assert all(values.pop(name, usual[name]) == usual[name] for name in switches)
     assert set(values.values()) == {None}
     handed_over = [name for name in declared if name not in switches]
     missing = [name for name in handed_over if f"{name}={name}" not in code[1].source and name not in code[1].source]

@@ -428,6 +428,8 @@ def test_the_shipped_references_state_nothing_false_and_everything_there_is():
 
 
 def test_equal_summaries_keep_their_order_whatever_rounding_says_of_their_rewards():
-    table = pd.DataFrame({"dialogue": list("abc"), "summary": list("xyz"), "reward": [1.0, 1.0, 0.0]})
+    table = pd.DataFrame(
+        {"id": list("abc"), "dialogue": list("abc"), "summary": list("xyz"), "reward": [1.0, 1.0, 0.0]}
+    )
     noisy = table.assign(reward=[1.0 - 1e-15, 1.0 + 1e-15, 0.5])
     assert reward_table(table, noisy)["response_before"].tolist() == ["z", "x", "y"]

@@ -226,6 +226,7 @@ def test_score_scaling_and_clipping(folders):
 
 def test_scores_that_clipping_makes_constant_are_reported_once(folders, caplog):
     trainer = make_trainer(folders, score_clip=1.0)
+    caplog.clear()  # of what loading had to say
     finished = torch.ones(3, dtype=torch.bool)
     trainer._adjusted_scores(torch.tensor([1.2, 2.9, 0.5], dtype=torch.float64), finished)
     assert not caplog.records
