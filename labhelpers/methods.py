@@ -12,11 +12,9 @@ make a run print the same digits on any machine:
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import math
 import tempfile
-import threading
 import time
 import types
 import warnings
@@ -310,57 +308,17 @@ class CountedReward:
 
 
 class Meter:
-    """What happens inside `with Meter(reward) as meter:` costs: `seconds`, `megabytes` at the peak above the start, and
-    `scored`, the number of responses that the reward has scored.
-
-    On a GPU, memory is counted by torch. On a CPU it is the memory of the process, read every few milliseconds: a
-    coarse measure, because memory that an earlier cell has freed is used again without being seen.
-    """
+    """What happens inside `with Meter(reward) as meter:` costs: `seconds`, and `scored`, the number of responses that
+    the reward has scored."""
 
     def __init__(self, reward: CountedReward | None = None):
-        self.reward = reward
-        self.seconds = self.megabytes = 0.0
-        self.scored = 0
+        self.reward, self.seconds, self.scored = reward, 0.0, 0
 
     def __enter__(self) -> Meter:
         self._scored = self.reward.count if self.reward is not None else 0
-        self._memory = _GPUMemory() if torch.cuda.is_available() else _ProcessMemory()
         self._started = time.perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.seconds = time.perf_counter() - self._started
-        self.megabytes = self._memory.peak()
         self.scored = (self.reward.count if self.reward is not None else 0) - self._scored
-
-
-class _GPUMemory:
-    def __init__(self) -> None:
-        torch.cuda.reset_peak_memory_stats()
-        self.start = torch.cuda.memory_allocated()
-
-    def peak(self) -> float:
-        return (torch.cuda.max_memory_allocated() - self.start) / 2**20
-
-
-class _ProcessMemory:
-    def __init__(self) -> None:
-        import psutil
-
-        with contextlib.suppress(OSError, AttributeError):
-            # glibc only: returns freed memory to the system, so that later use is visible
-            ctypes.CDLL(None).malloc_trim(0)
-        self.process = psutil.Process()
-        self.start = self.highest = self.process.memory_info().rss
-        self.over = threading.Event()
-        self.watcher = threading.Thread(target=self._watch, daemon=True)
-        self.watcher.start()
-
-    def _watch(self) -> None:
-        while not self.over.wait(0.005):
-            self.highest = max(self.highest, self.process.memory_info().rss)
-
-    def peak(self) -> float:
-        self.over.set()
-        self.watcher.join()
-        return (max(self.highest, self.process.memory_info().rss) - self.start) / 2**20

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from labhelpers.batch.pages import write_pages
 from labhelpers.batch.store import PLAN, STATUS
 from labhelpers.course.outline import BEFORE_AFTER, PPO, REWARD_HACKING, REWARD_MODEL
 from labhelpers.errors import UsageError
+from labhelpers.evaluation import mean_over_seeds
 from labhelpers.files import write_atomically
 
 SUMMARY, PAGE = "summary.csv", "index.html"
@@ -70,12 +70,8 @@ def write_report(folder: Path) -> list[str]:
 
 def spread(values: list[float]) -> Spread:
     """Mean and 95 % interval of the results of several training seeds."""
-    if len(values) < 2:
-        return Spread(values[0], None)
-    from scipy.stats import t
-
-    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    return Spread(statistics.fmean(values), float(half))
+    mean = mean_over_seeds(values)
+    return Spread(mean.estimate, None if len(values) < 2 else mean.high - mean.estimate)
 
 
 def by_grid_point(runs: list[RunOutcome], keys: list[tuple[str, str]]) -> list[tuple[dict, int, list[Spread | None]]]:
