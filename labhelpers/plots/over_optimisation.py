@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from labhelpers.errors import LabError
-from labhelpers.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, styled
+from labhelpers.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION, styled
 
-_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, GREY)
+_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, GREY, INK)
 _NEEDED = ("method", "kl", "proxy", "gold")
 
 
