@@ -28,16 +28,17 @@ def reward_against_kl(
     title: str = "What reward costs in distance",
     reward: str = "mean reward",
 ) -> Figure:
-    """A dot per row of `table`: its reward over its KL, with one colour and marker per method.
+    """A dot per row of `table`: its reward over the square root of its KL, with one colour and marker per method.
 
     Columns: `method`, `kl` (nats per response, to the starting model), `reward`; optionally `low` and `high`, the
-    interval of the reward, and `label`, the text beside a dot (such as "n = 4"). The dots of a method with labels are
-    joined in the order of their KL; every method is named at its dot with the largest KL. Raises LabError for a table
+    interval of the reward, and `label`, the text beside a dot (such as "n = 4"). The dots of a method are joined in the
+    order of their KL; every method is named at its dot with the largest KL. Raises LabError for a table
     without rows or without one of the first three columns.
     """
     missing = [name for name in ("method", "kl", "reward") if name not in table.columns]
     if missing or not len(table):
         raise LabError(f"nothing to draw: {'no column ' + repr(missing[0]) if missing else 'the table has no row'}.")
+    table = table.assign(root=table["kl"].clip(lower=0) ** 0.5)  # as in notebook 06: what is near must not crowd
     fig = Figure(figsize=(7.0, 4.4))
     ax = fig.subplots()
     names = []
@@ -45,18 +46,18 @@ def reward_against_kl(
     for (method, rows), (colour, marker) in zip(table.groupby("method", sort=False), styles, strict=False):
         rows = rows.sort_values("kl", kind="stable")
         labelled = rows["label"].notna() & (rows["label"] != "") if "label" in rows else pd.Series(False, rows.index)
-        if labelled.any() and len(rows) > 1:
-            ax.plot(rows["kl"], rows["reward"], color=colour, linewidth=1.2, alpha=0.6, zorder=2)
+        if len(rows) > 1:
+            ax.plot(rows["root"], rows["reward"], color=colour, linewidth=1.2, alpha=0.6, zorder=2)
         if {"low", "high"} <= set(rows.columns):
             errors = error_bars(rows["reward"], rows["low"], rows["high"])
-            ax.errorbar(rows["kl"], rows["reward"], yerr=errors, fmt="none", ecolor=colour, capsize=4, linewidth=1.2)
-        ax.scatter(rows["kl"], rows["reward"], s=60, color=colour, marker=marker, zorder=3, label=method)
+            ax.errorbar(rows["root"], rows["reward"], yerr=errors, fmt="none", ecolor=colour, capsize=4, linewidth=1.2)
+        ax.scatter(rows["root"], rows["reward"], s=60, color=colour, marker=marker, zorder=3, label=method)
         for position, (_, row) in enumerate(rows.iterrows()):
             parts = [str(method)] if position == len(rows) - 1 else []
             parts += [str(row["label"])] if labelled.iloc[position] else []
             if parts:
-                names.append((row["kl"], row["reward"], ", ".join(parts), colour))
-    ax.set(title=title, xlabel="KL to the starting model, nats per response", ylabel=reward)
+                names.append((row["root"], row["reward"], ", ".join(parts), colour))
+    ax.set(title=title, xlabel="square root of the KL to the starting model, nats per response", ylabel=reward)
     ax.margins(x=0.12, y=0.15)
     _label(fig, ax, names)
     return fig
@@ -76,7 +77,11 @@ def _label(fig: Figure, ax, names: list[tuple[float, float, str, str]]) -> None:
                 bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colour, "linewidth": 0.6},
             )  # fmt: skip
             box = note.get_window_extent(renderer)
-            if not any(box.overlaps(other) for other in taken) and ax.bbox.containsx(box.x1):
+            if (
+                not any(box.overlaps(other) for other in taken)
+                and ax.bbox.containsx(box.x0)
+                and ax.bbox.containsx(box.x1)
+            ):
                 break
             note.remove()
             first = first or (right, up, side)
