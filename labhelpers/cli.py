@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add_profile_options(doctor)
     doctor.set_defaults(command=_doctor)
 
-    download = commands.add_parser("download", help="fetch what a profile names on the Hub into the local cache")
+    download = commands.add_parser("download", help="fetch the models and data that a profile names")
     add_profile_options(download)
     download.add_argument("--dry-run", action="store_true", help="list files and sizes, and fetch none")
     download.set_defaults(command=_download)
@@ -234,7 +234,7 @@ def _doctor(options) -> int:
 
     settings = _settings(options) if options.profile != "tiny" or options.parameters else None
     findings = examine()
-    if options.profile == "full":
+    if options.profile != "tiny":
         from labhelpers.machine.full_size import examine_full
 
         findings += examine_full(settings)

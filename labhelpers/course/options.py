@@ -10,7 +10,11 @@ from labhelpers.errors import UsageError
 
 def add_profile_options(command: argparse.ArgumentParser) -> None:
     """Declares both options; `given_parameters` reads the values of `-p`."""
-    command.add_argument("--profile", default="tiny", help="tiny (laptop, offline) or full (default: %(default)s)")
+    command.add_argument(
+        "--profile",
+        default="tiny",
+        help="tiny (laptop, offline), smol (a small real model) or full (default: %(default)s)",
+    )
     command.add_argument(
         "-p",
         dest="parameters",

@@ -1,7 +1,9 @@
-"""Profiles: every location, size and step count of the course, once for a laptop and once for a large machine.
+"""Profiles: every location, size and step count of the course, in three sizes.
 
-`tiny` runs offline on two CPU cores with the models and data that ship in `data/`. `full` has the two labs'
-models and the Hub's data. A notebook's parameter that is `None` keeps the profile's value.
+`tiny` runs offline on two CPU cores with the models and data that ship in `data/`. `smol` has a real pretrained model
+as its policy, of 135 million parameters, which two CPU cores can train within an hour; texts, judges and the learned
+reward are those that ship. `full` has the two labs' models and the Hub's data. A notebook's parameter that is `None`
+keeps the profile's value.
 """
 
 from __future__ import annotations
@@ -45,12 +47,13 @@ Draws = Annotated[int, Field(ge=100)]  # of fewer, the ends of a 95 % interval w
 class Profile:
     """The settings of one run.
 
-    A location is a local path, a Hub id (`owner/name`, `owner/name@revision`, `owner/name#split`) or an address such as
-    `s3://bucket/key`. Batch sizes count rows, `*_chars` characters and `*_tokens` tokens. Raises ProfileError for
-    values that cannot be used; the message lists all problems.
+    A location is a local path, a Hub id (`owner/name`, `owner/name@revision`, `owner/name#split`), an address such as
+    `s3://bucket/key`, or a model in a Python package (`packages/name`, see `labhelpers.sources.packaged`). Batch sizes
+    count rows, `*_chars` characters and `*_tokens` tokens. Raises ProfileError for values that cannot be used; the
+    message lists all problems.
     """
 
-    name: Literal["tiny", "full"]
+    name: Literal["tiny", "smol", "full"]
     # locations
     policy_model: Location
     sft_adapter: Location | None  # None: the artifact of notebook 01
@@ -78,10 +81,12 @@ class Profile:
     sft_epochs: CountOrZero
     sft_learning_rate: Positive
     sft_batch_size: Count
+    sft_micro_batch_size: Count | None  # rows that go through the model at a time; None: the whole batch
     sft_train_rows: Count | None  # None: all
     sft_lora_r: Count
     sft_lora_alpha: Count
     sft_lora_dropout: Dropout
+    sft_lora_layers: Literal["query and value", "all linear"]  # the labs' choice, or every linear layer but the output
     # reward model (notebook 03)
     reward_epochs: CountOrZero
     reward_learning_rate: Positive
@@ -123,12 +128,11 @@ class Profile:
         return self
 
     @model_validator(mode="after")
-    def _mini_batches_fill_the_batch(self) -> Profile:
-        if self.batch_size > self.mini_batch_size and self.batch_size % self.mini_batch_size:
-            raise ValueError(
-                f"batch_size ({self.batch_size}) must be a multiple of mini_batch_size ({self.mini_batch_size}), "
-                "or smaller than it"
-            )
+    def _parts_fill_their_batch(self) -> Profile:
+        for whole, part in (("batch_size", "mini_batch_size"), ("sft_batch_size", "sft_micro_batch_size")):
+            size, of = getattr(self, part), getattr(self, whole)
+            if size and of > size and of % size:
+                raise ValueError(f"{whole} ({of}) must be a multiple of {part} ({size}), or smaller than it")
         return self
 
 
@@ -157,10 +161,12 @@ _TINY: dict[str, Any] = {
     "sft_epochs": 1,
     "sft_learning_rate": 0.005,
     "sft_batch_size": 32,
+    "sft_micro_batch_size": None,
     "sft_train_rows": 3000,
     "sft_lora_r": 8,
     "sft_lora_alpha": 16,
     "sft_lora_dropout": 0.0,
+    "sft_lora_layers": "query and value",
     "reward_epochs": 3,
     "reward_learning_rate": 0.003,
     "reward_batch_size": 16,
@@ -191,6 +197,41 @@ _TINY: dict[str, Any] = {
     "eval_batch_size": 100,
     "bootstrap_samples": 2000,
 }
+# What differs from tiny. Rows, rates and steps were chosen on validation prompts (docs/real_weights.md).
+_SMOL: dict[str, Any] = _TINY | {
+    "policy_model": "packages/smollm2-135m-instruct",
+    "reward_model": "packages/all-minilm-l6-v2",
+    "decoder_model": None,  # the policy is a decoder-only model itself
+    "decoder_adapter": None,
+    "dtype": "float32",
+    "device": "auto",
+    "threads": None,
+    "sft_learning_rate": 0.001,
+    "sft_batch_size": 8,
+    "sft_micro_batch_size": 2,  # its vocabulary of 49,152 tokens makes a row's logits large
+    "sft_train_rows": 960,
+    "sft_lora_r": 16,
+    "sft_lora_alpha": 32,
+    "sft_lora_layers": "all linear",
+    "reward_epochs": 1,
+    "reward_learning_rate": 0.0001,
+    "reward_base": "data/models/t5-base-summariser",
+    "reward_base_adapter": "data/adapters/sft",
+    "ppo_steps": 20,
+    "batch_size": 16,
+    "mini_batch_size": 4,
+    "learning_rate": 0.002,
+    "value_learning_rate": 0.001,
+    "kl_coef": 0.05,
+    "lam": 1.0,
+    "value_sees_prompt": False,
+    "value_rollouts": 0,  # the lab's head and λ = 1: drawing rollouts to fit a head on takes as long as the training
+    "log_every": 1,
+    "max_new_tokens": 64,
+    "rewards": ("toxicity",),
+    "eval_prompts": 60,
+    "eval_batch_size": 20,
+}
 _FULL: dict[str, Any] = {
     "policy_model": "google/flan-t5-base",
     "sft_adapter": None,
@@ -215,10 +256,12 @@ _FULL: dict[str, Any] = {
     "sft_epochs": 5,
     "sft_learning_rate": 0.001,
     "sft_batch_size": 16,
+    "sft_micro_batch_size": None,
     "sft_train_rows": None,
     "sft_lora_r": 32,
     "sft_lora_alpha": 32,
     "sft_lora_dropout": 0.05,
+    "sft_lora_layers": "query and value",
     "reward_epochs": 1,
     "reward_learning_rate": 2e-05,
     "reward_batch_size": 16,
@@ -249,14 +292,14 @@ _FULL: dict[str, Any] = {
     "eval_batch_size": 50,
     "bootstrap_samples": 2000,
 }
-PROFILES = {"tiny": _TINY, "full": _FULL}
+PROFILES = {"tiny": _TINY, "smol": _SMOL, "full": _FULL}
 FIELDS = tuple(_TINY)
 LOCATIONS = tuple(field.name for field in dataclasses.fields(Profile) if "Location" in field.type)
 MODEL_LOCATIONS = tuple(field for field in LOCATIONS if field.endswith(("_model", "_adapter")))
 
 
 def load_profile(name: str = "tiny", **overrides: Any) -> Profile:
-    """The profile `name` ("tiny" or "full"). `overrides` replace single fields; None keeps the profile's value.
+    """The profile `name` ("tiny", "smol" or "full"). `overrides` replace single fields; None keeps the profile's value.
 
     A `decoder_model` of one's own comes without the profile's `decoder_adapter`, which would not fit it.
 

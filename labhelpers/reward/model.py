@@ -23,6 +23,7 @@ from labhelpers.policy.classifier import logits_of, max_input_tokens
 from labhelpers.policy.loading import load_tokenizer
 from labhelpers.policy.pretrained import check_vocabulary, load_language_model, load_text_classifier
 from labhelpers.reward.prompted import MODEL_TYPE, PromptedReward, load_prompted
+from labhelpers.sources.dialogues import prompt_ids
 from labhelpers.sources.locations import model_folder, read_json
 from labhelpers.sources.quiet import quiet
 
@@ -94,7 +95,7 @@ class RewardModel:
         tokenizer, limit = self.tokenizer, max_input_tokens(self.model.base, self.tokenizer)
         kept = None if limit is None else slice(-limit, None)
         rows = []
-        asked = tokenizer(list(prompts))["input_ids"]
+        asked = prompt_ids(tokenizer, prompts)
         for prompt, response in zip(asked, tokenizer(list(responses))["input_ids"], strict=True):
             if response[-1:] != [tokenizer.eos_token_id]:  # decoder-only models write it, their tokenizers do not
                 response = [*response, tokenizer.eos_token_id]

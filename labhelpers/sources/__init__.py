@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "dialogues": ["build_dataset", "format_prompt", "load_dialogues", "sft_features"],
+        "dialogues": ["build_dataset", "format_prompt", "load_dialogues", "prompt_ids", "sft_features"],
         "locations": ["data_dir"],
     },
 )

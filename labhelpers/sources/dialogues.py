@@ -43,6 +43,17 @@ def format_prompt(dialogue: str) -> str:
     return PROMPT.replace("{dialogue}", dialogue)
 
 
+def prompt_ids(tokenizer, prompts: Sequence[str]) -> list[list[int]]:
+    """Token ids of prompts, as the model that the tokenizer belongs to expects a request: inside the chat template, as
+    the message of a user that the model is about to answer, if the tokenizer has one; as plain text otherwise."""
+    prompts = list(prompts)
+    if not getattr(tokenizer, "chat_template", None):
+        return tokenizer(prompts)["input_ids"]
+    chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    texts = tokenizer.apply_chat_template(chats, tokenize=False, add_generation_prompt=True)
+    return tokenizer(texts, add_special_tokens=False)["input_ids"]  # the template has them
+
+
 def load_dialogues(location, split: str, *, min_chars: int | None = None, max_chars: int | None = None) -> Dataset:
     """The dialogues of one split, columns `COLUMNS`, in file order.
 
@@ -120,7 +131,8 @@ def resampling_units(dialogues: Sequence[str], templates: Sequence[str | None]) 
 def build_dataset(
     location, split: str, tokenizer, min_chars: int = 200, max_chars: int = 1000, max_rows: int | None = None
 ) -> Dataset:
-    """`load_dialogues` and the PPO lab's two columns: `query`, the prompt's text, and `input_ids`, its tokens.
+    """`load_dialogues` and the PPO lab's two columns: `query`, the prompt's text, and `input_ids`, its tokens
+    (`prompt_ids`).
 
     `max_rows` keeps only the first rows. `query` is the text itself; the lab decodes the tokens instead, which adds
     `</s>` and loses line breaks. Raises DataError like `load_dialogues`.
@@ -133,7 +145,7 @@ def build_dataset(
     queries = [format_prompt(dialogue) for dialogue in dataset["dialogue"]]
     # One call for all rows: a fast tokenizer processes them in parallel, and nothing is cached in a home folder.
     # (Joining columns is ten times as fast as `add_column` when they hold millions of tokens.)
-    prompts = Dataset.from_dict({"query": queries, "input_ids": tokenizer(queries)["input_ids"]})
+    prompts = Dataset.from_dict({"query": queries, "input_ids": prompt_ids(tokenizer, queries)})
     return concatenate_datasets([dataset, prompts], axis=1)
 
 

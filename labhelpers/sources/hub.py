@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from labhelpers.errors import DataError, ModelError
+from labhelpers.sources.packaged import PREFIX
 
 # The files of a repository that are fetched. Weights in pickles or of other frameworks are not.
 PATTERNS = {
@@ -28,11 +29,11 @@ _FILE_SUFFIXES = (".jsonl", ".csv", ".json", ".gz", ".txt", ".safetensors", ".bi
 def hub_id(location) -> tuple[str, str | None] | None:
     """(`owner/name`, revision or None) of a location on the Hub, None for any other.
 
-    An existing path, an address, and everything that looks like a path are not on the Hub.
+    An existing path, an address, a packaged model and everything that looks like a path are not on the Hub.
     """
     text = str(location)
     match = _HUB_ID.fullmatch(text)
-    if not match or Path(text).exists() or text.startswith("data/") or text.endswith(_FILE_SUFFIXES):
+    if not match or Path(text).exists() or text.startswith(("data/", PREFIX)) or text.endswith(_FILE_SUFFIXES):
         return None
     return match["name"], match["revision"]
 

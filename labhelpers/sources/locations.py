@@ -21,6 +21,7 @@ from typing import Any
 
 from labhelpers.errors import DataError, ModelError
 from labhelpers.sources import hub
+from labhelpers.sources.packaged import has_package, is_package, package_folder
 
 RECORD_SUFFIXES = (".jsonl", ".csv")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -181,12 +182,16 @@ def unix_lines(text: str) -> str:
 def model_folder(location) -> str:
     """A local folder with the model at `location`, for `from_pretrained`.
 
-    It is the local folder itself, the folder in the cache for a Hub location (fetched if needed), or a temporary copy
-    for an fsspec address. Raises ModelError when the location cannot be read, and for a folder that has pickled weights
-    but no safetensors.
+    It is the local folder itself, the folder in the cache for a Hub location (fetched if needed) or for a packaged
+    model (which `labs download` fetches), or a temporary copy for an fsspec address. Raises ModelError when the
+    location cannot be read, and for a folder that has pickled weights but no safetensors.
     """
     if is_address(location):
         folder = _copied_folder(str(location))
+    elif is_package(location):
+        if not has_package(location):
+            raise ModelError(f"{location} is not on this machine yet: `labs download --profile smol` fetches it.")
+        folder = str(package_folder(location))
     elif hub.hub_id(location):
         folder = hub.hub_folder(location)
     else:
