@@ -197,7 +197,7 @@ _TINY: dict[str, Any] = {
     "eval_batch_size": 100,
     "bootstrap_samples": 2000,
 }
-# What differs from tiny. Rows, rates and steps were chosen on validation prompts (docs/real_weights.md).
+# What differs from tiny. docs/full_size.md says what was measured with it, and what was not.
 _SMOL: dict[str, Any] = _TINY | {
     "policy_model": "packages/smollm2-135m-instruct",
     "reward_model": "packages/all-minilm-l6-v2",
