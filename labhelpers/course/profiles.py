@@ -1,9 +1,9 @@
 """Profiles: every location, size and step count of the course, in three sizes.
 
 `tiny` runs offline on two CPU cores with the models and data that ship in `data/`. `smol` has a real pretrained model
-as its policy, of 135 million parameters, which two CPU cores can train within an hour; texts, judges and the learned
-reward are those that ship. `full` has the two labs' models and the Hub's data. A notebook's parameter that is `None`
-keeps the profile's value.
+as its policy, of 135 million parameters, which two CPU cores fine-tune in half an hour; the texts, the judges and the
+start of the learned reward are those that ship. `full` has the two labs' models and the Hub's data. A notebook's
+parameter that is `None` keeps the profile's value.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ _SMOL: dict[str, Any] = _TINY | {
     "kl_coef": 0.05,
     "lam": 1.0,
     "value_sees_prompt": False,
-    "value_rollouts": 0,  # the lab's head and λ = 1: drawing rollouts to fit a head on takes as long as the training
+    "value_rollouts": 0,  # the PPO lab's head and λ = 1: no rollouts are drawn before the training
     "log_every": 1,
     "max_new_tokens": 64,
     "rewards": ("toxicity",),

@@ -23,9 +23,7 @@ from labhelpers.course.profiles import LOCATIONS, MODEL_LOCATIONS, Profile, load
 from labhelpers.errors import ArtifactError, DataError, LabError, ModelError, ProfileError, storage_advice
 from labhelpers.files import may_write, writable_folder, write_atomically
 from labhelpers.packages import how_to_install, misfits, missing_packages, pins_file
-from labhelpers.sources.hub import hub_id
-from labhelpers.sources.locations import is_address, model_folder
-from labhelpers.sources.packaged import is_package
+from labhelpers.sources.locations import is_fetched, model_folder
 from labhelpers.tracking import Tracking, check_tracker
 
 RESULTS = "results.json"
@@ -254,7 +252,7 @@ def _check_locations(settings: Profile, declared: Iterable[str]) -> None:
     """
     for field in declared:
         place = getattr(settings, field) if field in LOCATIONS else None
-        if not place or is_address(place) or hub_id(place) or is_package(place) or any(c in place for c in "*?["):
+        if not place or is_fetched(place) or any(c in place for c in "*?["):
             continue
         path = Path(place).expanduser().absolute()
         if field in MODEL_LOCATIONS and not path.is_dir():
@@ -285,11 +283,7 @@ def _fetch_models(settings: Profile, declared: Iterable[str]) -> Profile:
     first cell, before any computation.
     """
     locations = {field: getattr(settings, field) for field in declared if field in MODEL_LOCATIONS}
-    remote = {
-        field: place
-        for field, place in locations.items()
-        if place and (is_address(place) or hub_id(place) or is_package(place))
-    }
+    remote = {field: place for field, place in locations.items() if place and is_fetched(place)}
     return dataclasses.replace(settings, **{field: model_folder(place) for field, place in remote.items()})
 
 

@@ -7,8 +7,6 @@ from typing import Any
 from torch import Tensor
 from transformers import Seq2SeqTrainer
 
-from labhelpers.policy.head import layer_input
-from labhelpers.policy.logprobs import chosen_logprobs, token_logprobs
 from labhelpers.policy.model import Policy
 
 
@@ -32,29 +30,17 @@ class SFTTrainer(Seq2SeqTrainer):
     ) -> Tensor | tuple[Tensor, dict]:
         hidden, labels = self._predicting(inputs)
         targets = labels != -100
-        states, tokens = hidden[targets], labels[targets]
-        if self.policy.plain_head:
-            base = self.policy.base
-            taken = chosen_logprobs(base.get_output_embeddings(), layer_input(base, states), tokens)
-        else:
-            taken = token_logprobs(self.policy.logits(states), tokens)
+        taken = self.policy.logprobs_of(hidden[targets], labels[targets])
         loss = -taken.sum() / (targets.sum() if num_items_in_batch is None else num_items_in_batch)
         return (loss, {}) if return_outputs else loss
 
     def _predicting(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The hidden states `[B, T, d]` that predict the labels `[B, T]`, and these."""
-        base, labels, mask = self.policy.base, inputs["labels"], inputs["attention_mask"]
+        queries, mask, labels = inputs["input_ids"], inputs["attention_mask"], inputs["labels"]
         if self.policy.is_encoder_decoder:
-            encoded = base.get_encoder()(input_ids=inputs["input_ids"], attention_mask=mask).last_hidden_state
-            decoded = base.get_decoder()(
-                input_ids=inputs["decoder_input_ids"],
-                encoder_hidden_states=encoded,
-                encoder_attention_mask=mask,
-                use_cache=False,
-            )
-            return decoded.last_hidden_state, labels
+            tokens = labels.clamp(min=0)  # in a causal decoder, nothing that counts sees the padding
+            return self.policy.hidden_states(queries, mask, tokens, mask), labels
         last = int((labels != -100).any(0).nonzero().max())  # what follows predicts nothing
-        read = base.get_decoder()(
-            input_ids=inputs["input_ids"][:, :last], attention_mask=mask[:, :last], use_cache=False
-        )
+        decoder = self.policy.base.get_decoder()
+        read = decoder(input_ids=queries[:, :last], attention_mask=mask[:, :last], use_cache=False)
         return read.last_hidden_state, labels[:, 1 : last + 1]

@@ -183,6 +183,12 @@ class Policy(nn.Module):
             logits = own_logits(self.base, hidden)
         return logits if logits.dtype == torch.float64 else logits.float()
 
+    def logprobs_of(self, hidden: Float[Tensor, "*N d"], tokens: Int[Tensor, "*N"]) -> Float[Tensor, "*N"]:
+        """The log-probabilities of tokens from the hidden states that predict them, a few hundred logits at a time."""
+        if self.plain_head:
+            return chosen_logprobs(self.base.get_output_embeddings(), layer_input(self.base, hidden), tokens)
+        return token_logprobs(self.logits(hidden), tokens)
+
     def prompt_states(
         self,
         encoded: Float[Tensor, "B Q d"] | None,
@@ -235,10 +241,7 @@ class Policy(nn.Module):
         hidden = self.hidden_states(queries, query_mask, responses, mask, encoded)
         keep = mask.bool()
         chosen = hidden[keep]
-        if self.plain_head:
-            taken = chosen_logprobs(self.base.get_output_embeddings(), layer_input(self.base, chosen), responses[keep])
-        else:
-            taken = token_logprobs(self.logits(chosen), responses[keep])
+        taken = self.logprobs_of(chosen, responses[keep])
         logprobs = torch.zeros(mask.shape, dtype=taken.dtype, device=taken.device).masked_scatter(keep, taken)
         prompts = self.prompt_states(encoded, query_mask, hidden[:, 0])
         values = self.values(chosen, None if prompts is None else prompts[keep.nonzero()[:, 0]])

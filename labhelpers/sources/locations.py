@@ -42,6 +42,11 @@ def is_address(location) -> bool:
     return "://" in str(location)
 
 
+def is_fetched(location) -> bool:
+    """Whether what is at this location is read from a copy: of an address, of the Hub, or out of a package."""
+    return is_address(location) or hub.hub_id(location) is not None or is_package(location)
+
+
 def find_files(location, suffixes=RECORD_SUFFIXES) -> list[str]:
     """The files at a location, sorted.
 

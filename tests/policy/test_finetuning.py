@@ -58,7 +58,7 @@ def test_logits_exist_for_target_tokens_only(tmp_path, monkeypatch):
     batch = trainer.data_collator(list(trainer.train_dataset))
     seen = []
     monkeypatch.setattr(
-        "labhelpers.policy.finetuning.chosen_logprobs",
+        "labhelpers.policy.model.chosen_logprobs",
         lambda head, states, tokens: seen.append(len(states)) or states.sum(-1),
     )
     trainer.compute_loss(trainer.model, batch)
