@@ -149,6 +149,7 @@ def was_clean(before: pd.DataFrame) -> pd.Series:
 def reward_table(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """The PPO lab's data frame: query, response and reward before and after, the largest gain in reward first.
 
+    `reward_diff` is given to six decimals.
     The reward is that of `measure_summaries(…, reward=…)`. Raises DataError when it was not measured.
     """
     _same_prompts(before, after)
@@ -163,9 +164,9 @@ def reward_table(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
             "reward_after": after["reward"].to_numpy(),
         }
     )
-    table["reward_diff"] = table["reward_after"] - table["reward_before"]
-    # Of equal summaries the difference is 0 up to rounding, which must not decide about their order.
-    order = table["reward_diff"].round(6).sort_values(ascending=False, kind="stable").index
+    # Of equal summaries the difference is 0 up to rounding, which must decide neither about a sign nor about the order.
+    table["reward_diff"] = (table["reward_after"] - table["reward_before"]).round(6) + 0.0  # + 0.0 makes 0 of -0
+    order = table["reward_diff"].sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
 
 

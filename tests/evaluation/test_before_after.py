@@ -433,3 +433,4 @@ def test_equal_summaries_keep_their_order_whatever_rounding_says_of_their_reward
     )
     noisy = table.assign(reward=[1.0 - 1e-15, 1.0 + 1e-15, 0.5])
     assert reward_table(table, noisy)["response_before"].tolist() == ["z", "x", "y"]
+    assert not np.signbit(reward_table(table, noisy)["reward_diff"]).any(), "noise must not print as -0.00"
