@@ -14,7 +14,7 @@ NBVAL := $(PYTHON) -m pytest --nbval notebooks --nbval-sanitize-with tests/nbval
 # One process a core is faster than torch's threads for models this small, and two of both would fight.
 UNIT := OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests -q -n 2 --dist loadscope -p no:nbval
 
-.PHONY: help labs lint test test-all bench data experiments jupyter book book-learner clean
+.PHONY: help labs lint test test-all bench data experiments real jupyter book book-learner clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -43,6 +43,9 @@ data: $(INSTALLED) ## make everything in data/ again: texts, models, adapters (s
 
 experiments: $(INSTALLED) ## carry out the plans in data/experiments/ again, and write their tables (hours)
 	$(PYTHON) -m data.generator.experiments
+
+real: $(INSTALLED) ## 01, 03, 04, 05 with real pretrained weights, then docs/real_weights.md (an hour; DIALOGUES=FILE)
+	$(PYTHON) -m data.generator.real_weights $(if $(DIALOGUES),--dialogues "$(DIALOGUES)")
 
 jupyter: $(INSTALLED) ## open the notebooks in JupyterLab
 	.venv/bin/jupyter lab notebooks

@@ -16,8 +16,8 @@ class Chapter:
     """One notebook of the course. `name` is its file name without `.ipynb`, `title` a few words.
 
     It cannot run without the artifacts in `needs`, takes those in `uses` if they exist, and makes those in `makes` for
-    other notebooks. `multiples` are (parameter, number): in this notebook the parameter must be a multiple of the
-    number, whatever the profile allows.
+    other notebooks, or for whoever reads the run. `multiples` are (parameter, number): in this notebook the parameter
+    must be a multiple of the number, whatever the profile allows.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Chapter:
 
 
 TOUR = Chapter("00_rlhf_tour", "a tour")
-FINETUNING = Chapter("01_supervised_finetuning", "supervised fine-tuning", makes=("sft_adapter",))
+FINETUNING = Chapter("01_supervised_finetuning", "supervised fine-tuning", makes=("sft_adapter", "base_summaries"))
 FEEDBACK = Chapter("02_human_feedback", "human feedback", makes=("rankings",))
 REWARD_MODEL = Chapter(
     "03_reward_model",
@@ -49,7 +49,7 @@ PPO = Chapter(
 )  # fmt: skip
 BEFORE_AFTER = Chapter(
     "05_before_after", "before and after", needs=("sft_adapter",),
-    uses=("ppo_toxicity", "ppo_learned", "before_toxicity"),
+    uses=("ppo_toxicity", "ppo_learned", "before_toxicity"), makes=("summaries",),
 )  # fmt: skip
 REWARD_HACKING = Chapter(
     "06_reward_hacking", "reward hacking", needs=("sft_adapter", "reward_model", "reward_model_encoder")

@@ -197,7 +197,7 @@ _TINY: dict[str, Any] = {
     "eval_batch_size": 100,
     "bootstrap_samples": 2000,
 }
-# What differs from tiny. docs/full_size.md says what was measured with it, and what was not.
+# What differs from tiny. docs/real_weights.md says what was measured with it.
 _SMOL: dict[str, Any] = _TINY | {
     "policy_model": "packages/smollm2-135m-instruct",
     "reward_model": "packages/all-minilm-l6-v2",
@@ -207,9 +207,9 @@ _SMOL: dict[str, Any] = _TINY | {
     "device": "auto",
     "threads": None,
     "sft_learning_rate": 0.001,
-    "sft_batch_size": 8,
+    "sft_batch_size": 4,
     "sft_micro_batch_size": 2,  # its vocabulary of 49,152 tokens makes a row's logits large
-    "sft_train_rows": 960,
+    "sft_train_rows": 640,
     "sft_lora_r": 16,
     "sft_lora_alpha": 32,
     "sft_lora_layers": "all linear",

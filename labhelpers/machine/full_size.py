@@ -16,7 +16,14 @@ from pathlib import Path
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PretrainedConfig, T5Config
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+    T5Config,
+)
 
 from labhelpers.course.profiles import Profile
 from labhelpers.errors import DataError, ModelError
@@ -44,7 +51,7 @@ _PUBLISHED = {
 # What the PPO lab prints, for FLAN-T5-base with LoRA of rank 32 and for DialogSum's train split.
 LABS_PARAMETERS = "3,539,713 of 251,117,569"
 LABS_ROWS = "12,460 dialogues, 10,022 kept, 8,017 and 2,005 in its parts"
-_ROBERTA_BASE = 124_647_170  # parameters, with a head of two classes
+_ROBERTA_BASE = 124_647_170, 85_646_594  # parameters with a head of two classes, and those without the embeddings
 _CHARS_PER_TOKEN = 3.5  # in English dialogues, a low estimate
 _INSTRUCTION_TOKENS = 15
 _RUNTIME = {"cpu": 0.75e9, "cuda": 0.6e9, "mps": 0.6e9}  # bytes for the libraries, or for the GPU's context
@@ -67,8 +74,11 @@ class Shape:
     layers: tuple[int, int]  # encoder (0 for a decoder-only model), decoder
     width: int
     attention_width: int
+    cached_width: int  # of the keys of one layer, and of its values
     feed_forward: int
     vocabulary: int
+    classifier: int  # parameters of the classifier that gives the reward
+    classifying: int  # those of them that process a token
 
     @property
     def encoder_decoder(self) -> bool:
@@ -108,7 +118,7 @@ def examine_full(settings: Profile) -> list[Finding]:
     what = f"{str(dtype).removeprefix('torch.')}{as_stored}; value head and losses in float32"
     findings.append(Finding("precision", what, True))
     try:
-        shape = shape_of(config, settings.lora_r)
+        shape = shape_of(config, settings.lora_r, settings.toxicity_model)
     except ModelError as error:
         return [*findings, Finding("policy_model", str(error), False)]
     head = shape.width + 1
@@ -121,7 +131,7 @@ def examine_full(settings: Profile) -> list[Finding]:
         )
     )
     memory = step_memory(shape, settings, dtype, device)
-    notebook = memory + 3 * shape.parameters * dtype.itemsize + _ROBERTA_BASE * dtype.itemsize
+    notebook = memory + (3 * shape.parameters + shape.classifier) * dtype.itemsize
     free = free_memory(device)
     findings.append(
         Finding(
@@ -163,9 +173,11 @@ def policy_config(location: str) -> PretrainedConfig | None:
     return T5Config(**_FLAN_T5, **shape) if shape else None
 
 
-def shape_of(config: PretrainedConfig, lora_r: int) -> Shape:
-    """Counts a model on the meta device, where it takes no memory. Raises ModelError for one that is no language model
-    of either family, or has no attention layers that an adapter is put on by default."""
+def shape_of(config: PretrainedConfig, lora_r: int, classifier: str = "") -> Shape:
+    """Counts a model, and the classifier that gives the reward, on the meta device, where they take no memory.
+
+    A classifier that is not here counts as RoBERTa-base. Raises ModelError for a model that is no language model of
+    either family, or has no attention layers that an adapter is put on by default."""
     encoder_decoder = config.is_encoder_decoder
     try:
         with torch.device("meta"):
@@ -186,6 +198,7 @@ def shape_of(config: PretrainedConfig, lora_r: int) -> Shape:
     adapted = (module for name, module in model.named_modules() if name.rsplit(".", 1)[-1] in targets)
     text = config.get_text_config(decoder=True)
     width = head.shape[1]
+    judging = _classifier_size(classifier)
     heads = getattr(text, "num_heads", None) or getattr(text, "num_attention_heads", None) or 1
     size = getattr(text, "d_kv", None) or getattr(text, "head_dim", None) or width // heads
     return Shape(
@@ -196,9 +209,24 @@ def shape_of(config: PretrainedConfig, lora_r: int) -> Shape:
         layers=(_layers(reader) if encoder_decoder else 0, _layers(decoder)),
         width=width,
         attention_width=heads * size,
+        cached_width=(getattr(text, "num_key_value_heads", None) or heads) * size,
         feed_forward=feed_forward_width(text),
         vocabulary=head.shape[0],
+        classifier=judging[0],
+        classifying=judging[1],
     )
+
+
+def _classifier_size(location: str) -> tuple[int, int]:
+    """The parameters of a classifier, and those without its embeddings; RoBERTa-base's for one that is not here."""
+    config = policy_config(location) if location else None
+    if config is None:
+        return _ROBERTA_BASE
+    with torch.device("meta"):
+        model = AutoModelForSequenceClassification.from_config(config)
+    embeddings = sum(p.numel() for part in model.modules() if isinstance(part, nn.Embedding) for p in part.parameters())
+    parameters = sum(p.numel() for p in model.parameters())
+    return parameters, parameters - embeddings
 
 
 def _layers(part: nn.Module) -> int:
@@ -214,12 +242,12 @@ def step_memory(shape: Shape, settings: Profile, dtype: torch.dtype, device: str
     """
     size = dtype.itemsize
     query, response = _tokens(settings)
-    models = shape.parameters * size + _ROBERTA_BASE * size
+    models = (shape.parameters + shape.classifier) * size
     adapter = shape.adapter * 4 * 4  # float32 weights, gradients and Adam's two moments
     # Generation: keys and values of every layer with room to grow, and logits with their copies.
     written = max(settings.batch_size, settings.eval_batch_size)
     cached = (response + 64 + query) * written
-    generation = cached * 2 * shape.attention_width * shape.layers[1] * size
+    generation = cached * 2 * shape.cached_width * shape.layers[1] * size
     generation += written * shape.vocabulary * 4 * 6
     # The update: what backward needs from every layer and token of one pass (frozen weights need little).
     lengths = torch.full((min(settings.mini_batch_size, settings.batch_size),), round(query + response))
@@ -247,7 +275,7 @@ def step_seconds(shape: Shape, settings: Profile, speed: Speed) -> float:
     forward = 2.0 * batch * (query * shape.reading + response * shape.writing)
     calls = response * shape.layers[1] * _LAYER_SECONDS
     generation = 2.0 * batch * (query * shape.reading / speed.large + response * shape.writing / speed.tokens) + calls
-    score = 2.0 * batch * response * 85e6 / speed.large  # RoBERTa-base's layers
+    score = 2.0 * batch * response * shape.classifying / speed.large
     old_and_reference = 2 * forward / speed.large
     update = settings.ppo_epochs * 2 * forward / speed.large
     return generation + score + old_and_reference + update
@@ -329,7 +357,7 @@ def _download_size(settings: Profile) -> float:
         elif config is not None:
             size += 4 * shape_of(config, 1).parameters
         else:
-            size += 4 * _ROBERTA_BASE
+            size += 4 * _ROBERTA_BASE[0]
     return size
 
 
