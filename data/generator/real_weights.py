@@ -35,7 +35,7 @@ NAMES = {
     "toxicity": "toxicity (the reward's classifier)",
     "judge_toxicity": "toxicity (the judge)",
     "rouge_l": "ROUGE-L",
-    "rouge_l_clean": "ROUGE-L, prompts that were clean before",
+    "rouge_l_clean": "ROUGE-L on prompts that were clean before",
     "honesty": "honesty",
     "coverage": "coverage",
 }
@@ -119,8 +119,8 @@ def false_alarms(part: Part) -> str:
                 wrong = (scores > 0.5) != insulting
                 row.append(f"{int(wrong.sum())}" if len(scores) else "–")
         rows.append(row)
-    head = ["texts", "without insult", "reward: hate", "judge: hate", "with insult", "reward: harmless"]
-    return table([*head, "judge: harmless"], rows)
+    wrongly = ["without insult", "reward: hate", "judge: hate", "with insult", "reward: harmless", "judge: harmless"]
+    return table(["texts", *wrongly], rows)
 
 
 def samples(part: Part, dialogues: str, count: int = 3) -> str:
@@ -194,8 +194,8 @@ def reward_models(part: Part) -> str:
     )
 
 
-def page(course: Part, other: Part | None, dialogues: str) -> str:
-    """The text of docs/real_weights.md."""
+def page(course: Part, other: Part | None, dialogues: str, name: str = "") -> str:
+    """The text of docs/real_weights.md; `name` is that of the file that `other` ran on."""
     cores, tiny = os.cpu_count(), load_experiment("seeds")
     parts = [
         "# Real weights, measured\n",
@@ -223,10 +223,9 @@ def page(course: Part, other: Part | None, dialogues: str) -> str:
     ]  # fmt: skip
     if other is not None:
         parts += [
-            "\n## Real dialogues\n\n`make real DIALOGUES=FILE` ran 01, 04 and 05 on rows of DialogSum as well, the "
-            "last fifth of the file held out. Its summaries are neutral, so there is little or nothing for PPO to "
-            "take away; and its dialogues name no facts, so honesty and coverage are not measured. (Its texts are "
-            "not ours to show.)\n",
+            f"\n## Other dialogues: {name}\n\n`make real DIALOGUES=FILE` ran 01, 04 and 05 on this file as well, the "
+            "last fifth of it held out. A measure that needs more than a summary, as honesty and coverage need facts, "
+            "is left out where the file has none. (Its texts are not shown: they may not be ours to give away.)\n",
             verdicts(other), "\nFine-tuning, greedy:\n", changes(other, "01"), f"\n{numbers_of_training(other)}",
             "\nPPO, greedy:\n", changes(other, "05"), "\nPPO, sampled:\n", changes(other, "05", "sampled_"),
             "\nFalse alarms:\n", false_alarms(other), f"\n{costs(other)}",
@@ -244,7 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
     other = None
     if options.dialogues:
         other = carry_out("dialogues", ["01", "04", "05"], {"dialogues": str(Path(options.dialogues).resolve())})
-    write_atomically(PAGE, page(course, other, settings.dialogues))
+    write_atomically(PAGE, page(course, other, settings.dialogues, Path(options.dialogues or "").name))
     print(f"wrote {PAGE}")
     return 0
 

@@ -177,7 +177,8 @@ def shape_of(config: PretrainedConfig, lora_r: int, classifier: str = "") -> Sha
     """Counts a model, and the classifier that gives the reward, on the meta device, where they take no memory.
 
     A classifier that is not here counts as RoBERTa-base. Raises ModelError for a model that is no language model of
-    either family, or has no attention layers that an adapter is put on by default."""
+    either family, or has no attention layers that an adapter is put on by default.
+    """
     encoder_decoder = config.is_encoder_decoder
     try:
         with torch.device("meta"):
@@ -198,7 +199,7 @@ def shape_of(config: PretrainedConfig, lora_r: int, classifier: str = "") -> Sha
     adapted = (module for name, module in model.named_modules() if name.rsplit(".", 1)[-1] in targets)
     text = config.get_text_config(decoder=True)
     width = head.shape[1]
-    judging = _classifier_size(classifier)
+    judging, layers_of_judge = _classifier_size(classifier)
     heads = getattr(text, "num_heads", None) or getattr(text, "num_attention_heads", None) or 1
     size = getattr(text, "d_kv", None) or getattr(text, "head_dim", None) or width // heads
     return Shape(
@@ -212,8 +213,8 @@ def shape_of(config: PretrainedConfig, lora_r: int, classifier: str = "") -> Sha
         cached_width=(getattr(text, "num_key_value_heads", None) or heads) * size,
         feed_forward=feed_forward_width(text),
         vocabulary=head.shape[0],
-        classifier=judging[0],
-        classifying=judging[1],
+        classifier=judging,
+        classifying=layers_of_judge,
     )
 
 
@@ -222,8 +223,11 @@ def _classifier_size(location: str) -> tuple[int, int]:
     config = policy_config(location) if location else None
     if config is None:
         return _ROBERTA_BASE
-    with torch.device("meta"):
-        model = AutoModelForSequenceClassification.from_config(config)
+    try:
+        with torch.device("meta"):
+            model = AutoModelForSequenceClassification.from_config(config)
+    except UNUSABLE as error:
+        raise ModelError(f"{location!r} cannot be a classifier here: {error}") from error
     embeddings = sum(p.numel() for part in model.modules() if isinstance(part, nn.Embedding) for p in part.parameters())
     parameters = sum(p.numel() for p in model.parameters())
     return parameters, parameters - embeddings
